@@ -1,0 +1,175 @@
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::{Problem, Problems};
+use crate::policy::Policy;
+
+/// A whole configuration. It exists only valid.
+#[derive(Debug)]
+pub struct Config {
+    pub proxy: ProxySettings,
+    pub management: ManagementSettings,
+    pub store: StoreSettings,
+    pub upstreams: Vec<Upstream>,
+    pub policy: Policy,
+    pub tests: Vec<PolicyTest>,
+    pub cache: CacheSettings,
+    pub usage: UsageSettings,
+    pub log: LogSettings,
+    /// What is odd but not wrong.
+    pub warnings: Vec<Problem>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ProxySettings {
+    pub listen: Vec<Listen>,
+    /// Whose `X-Forwarded-For` is believed; empty is nobody's.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The time from the first byte of a request head to its last.
+    pub head_deadline: Duration,
+    /// The longest that a stop waits for requests in flight.
+    pub grace: Duration,
+    /// Worker threads; the number of cores unless given.
+    pub threads: usize,
+    /// How long an idle client connection is kept.
+    pub keepalive: Duration,
+}
+
+impl ProxySettings {
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|net| net.contains(&peer))
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    pub addr: SocketAddr,
+}
+
+#[derive(Clone, Debug)]
+pub struct ManagementSettings {
+    pub listen: SocketAddr,
+    /// An address other than loopback without TLS must be asked for in so many words.
+    pub insecure: bool,
+    /// The `Host` values it answers to, lower case, without port, besides its own address.
+    pub hosts: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct StoreSettings {
+    pub url: StoreUrl,
+    pub migrate_on_start: bool,
+    /// Connections in the pool (Postgres).
+    pub pool: usize,
+}
+
+/// A parsed store address. `Debug` shows no password.
+#[derive(Clone)]
+pub enum StoreUrl {
+    Sqlite(PathBuf),
+    /// The whole URL, password included.
+    Postgres(String),
+}
+
+impl std::fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            StoreUrl::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
+            StoreUrl::Postgres(_) => f.write_str("postgres://[redacted]"),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    pub name: Box<str>,
+    pub servers: Vec<Server>,
+    pub balance: Balance,
+    pub health_check: Option<HealthCheck>,
+    pub connect_timeout: Duration,
+    pub read_timeout: Duration,
+    pub write_timeout: Duration,
+    /// How long an idle connection to it is kept; shorter than its own.
+    pub idle_timeout: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// `host:port`.
+    pub addr: String,
+    pub weight: usize,
+    pub tls: bool,
+    pub sni: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Balance {
+    RoundRobin,
+    ClientIpHash,
+}
+
+#[derive(Clone, Debug)]
+pub struct HealthCheck {
+    pub path: String,
+    pub every: Duration,
+}
+
+/// One `[[tests]]` entry, run by `gatepost check`.
+#[derive(Clone, Debug)]
+pub struct PolicyTest {
+    pub method: http::Method,
+    pub path: String,
+    pub host: Option<String>,
+    /// `None`: without a key.
+    pub permissions: Option<Vec<crate::key::Pattern>>,
+    /// `None` is `allow`.
+    pub expect: Option<crate::decision::Denial>,
+    /// Line and column of the entry.
+    pub place: (usize, usize),
+}
+
+#[derive(Clone, Debug)]
+pub struct CacheSettings {
+    pub max_keys: u64,
+    /// How long a key may be served from the cache without being loaded again.
+    pub ttl: Duration,
+    /// How long known keys go on working while the store is away.
+    pub serve_stale_for: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct UsageSettings {
+    /// Records kept in memory while the store is away; more are dropped and counted.
+    pub queue: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct LogSettings {
+    /// A `tracing` filter, e.g. `info` or `gatepost=debug`.
+    pub filter: String,
+    pub json: bool,
+    /// One line per request.
+    pub access: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{path}: {cause}", path = path.display())]
+    Read { path: PathBuf, cause: std::io::Error },
+    #[error("the configuration has {} problems", .0.0.len())]
+    Invalid(Problems),
+}
+
+impl Config {
+    /// Reads and validates `path`, with what the environment overrides.
+    ///
+    /// # Errors
+    /// The file cannot be read, or has problems: all of them, warnings included.
+    pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let _ = (path, env);
+        todo!()
+    }
+}

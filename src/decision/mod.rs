@@ -1,0 +1,18 @@
+//! The decision: pure, shared by every door.
+//!
+//! [`open`] judges what needs no look-up (shape, route, credential); a service finds the key;
+//! [`Question::close`] judges the key, the account and the permissions. Neither knows a clock,
+//! a store or a framework.
+
+mod admission;
+mod credential;
+mod denial;
+mod outcome;
+mod problem;
+mod shape;
+
+pub use admission::{Admission, Answer, Opening, Question, Verdict, admit_known, open};
+pub use credential::{Credential, strip_plan};
+pub use denial::{Denial, Refusal};
+pub use outcome::{Failure, Outcome};
+pub use problem::ProblemAnswer;

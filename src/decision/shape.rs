@@ -1,0 +1,1 @@
+//! Step 1: refuse what two parsers could read two ways.

@@ -1,0 +1,1 @@
+//! Base62, `0-9A-Za-z`, most significant digit first.

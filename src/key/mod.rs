@@ -1,0 +1,20 @@
+//! API keys: the format, digests, permissions, and what is known of a key.
+//!
+//! `gp_<environment>_<lookup id>_<secret><checksum>`: the lookup id is public (10 random base62
+//! characters and a MAC of 6), the secret is 43 base62 characters from 256 random bits, the
+//! checksum is CRC-32 (IEEE) of every byte before it as six base62 digits.
+
+mod base62;
+mod digest;
+mod format;
+mod permission;
+mod record;
+mod secret;
+
+pub use digest::Digest;
+pub use format::{Environment, IdKey, LookupId, MalformedKey, PREFIX, ParsedKey};
+pub use permission::{
+    BUILT_IN_PERMISSIONS, BUILT_IN_ROLES, Grants, InvalidPermission, Pattern, Permission,
+};
+pub use record::{AccountLock, KeyRecord, Owner};
+pub use secret::{MintedKey, Secret};

@@ -1,0 +1,136 @@
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::UsageBatch;
+use super::{
+    Actor, Change, Committed, KeyFilter, KeyRow, Page, PageRequest, PermissionRow, RoleRow,
+    UserFilter, UserRow,
+};
+use crate::key::{Digest, IdKey, KeyRecord, LookupId};
+
+/// Where users, roles, permissions, keys and usage live.
+///
+/// # Promises
+///
+/// - **One write path.** [`commit`](Store::commit) is the only way to change a user, role,
+///   permission or key. The change, its audit row and its row in the change feed are one
+///   transaction: all of them, or none.
+/// - **Order.** Feed sequence numbers are gapless and become visible in order: whoever has read up
+///   to `n` will never find a number ≤ `n` that it has not seen.
+/// - **Uniqueness.** Emails (whatever their case), role names, permission names, lookup ids and
+///   key digests are unique; a second one is [`StoreError::Conflict`] naming the field.
+/// - **Loads are whole.** [`load_key`](Store::load_key) sees key, owner and roles of one instant.
+/// - **Time** is kept to the microsecond, in UTC.
+/// - **Revocation is final.** No change makes a revoked key work again.
+/// - **Usage batches are idempotent.** The same batch recorded twice counts once.
+/// - **Nothing hangs.** Every call answers within a second or so; a store that does not is
+///   [`StoreError::Unavailable`], and so is one that cannot be reached.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Who this store is: constant for its life, made by the first migration.
+    async fn instance(&self) -> Result<Instance, StoreError>;
+
+    /// Remembers the fingerprint of the `SECRET_KEY` that all nodes share, when none is kept yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Incompatible`] when a different one is kept.
+    async fn claim_secret(&self, fingerprint: [u8; 16]) -> Result<(), StoreError>;
+
+    /// Does one change, in one transaction with its audit row and its feed row.
+    async fn commit(&self, change: Change, by: &Actor) -> Result<Committed, StoreError>;
+
+    /// Everything a decision needs about the key with this lookup id, revoked and disabled ones
+    /// included.
+    async fn load_key(&self, id: &LookupId) -> Result<Option<KeyRecord>, StoreError>;
+
+    /// The same for an imported key, by its digest.
+    async fn load_imported(&self, digest: &Digest) -> Result<Option<KeyRecord>, StoreError>;
+
+    /// The digests of all imported keys that are not revoked.
+    async fn imported_digests(&self) -> Result<Vec<Digest>, StoreError>;
+
+    /// Feed entries after `seq`, oldest first, at most `limit`.
+    async fn changes_after(&self, seq: u64, limit: usize) -> Result<Vec<FeedEntry>, StoreError>;
+
+    /// The newest feed sequence number, 0 in an empty feed.
+    async fn newest_change(&self) -> Result<u64, StoreError>;
+
+    /// Returns when something may have changed. It may return for no reason and may miss a
+    /// change: the feed is the truth, this is only a wake-up.
+    async fn wait_for_change(&self);
+
+    async fn user(&self, id: Uuid) -> Result<Option<UserRow>, StoreError>;
+    async fn users(
+        &self,
+        filter: &UserFilter,
+        page: &PageRequest,
+    ) -> Result<Page<UserRow>, StoreError>;
+    async fn role(&self, name: &str) -> Result<Option<RoleRow>, StoreError>;
+    async fn roles(&self, page: &PageRequest) -> Result<Page<RoleRow>, StoreError>;
+    async fn permissions(&self, page: &PageRequest) -> Result<Page<PermissionRow>, StoreError>;
+    async fn key(&self, id: Uuid) -> Result<Option<KeyRow>, StoreError>;
+    async fn keys(
+        &self,
+        filter: &KeyFilter,
+        page: &PageRequest,
+    ) -> Result<Page<KeyRow>, StoreError>;
+
+    /// Whether anybody who is not deleted holds the role `admin`: false until `bootstrap`.
+    async fn has_admin(&self) -> Result<bool, StoreError>;
+
+    /// Adds a batch of usage records, once, whatever the number of calls with its id.
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError>;
+
+    /// The number of usage records kept.
+    async fn usage_count(&self) -> Result<u64, StoreError>;
+
+    /// One round trip.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// What identifies a store.
+#[derive(Clone)]
+pub struct Instance {
+    pub id: Uuid,
+    pub id_key: IdKey,
+    /// Of the `SECRET_KEY` that its nodes share; `None` before the first node started.
+    pub secret_fingerprint: Option<[u8; 16]>,
+}
+
+/// One row of the change feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedEntry {
+    pub seq: u64,
+    pub subject: FeedSubject,
+}
+
+/// What changed. Nodes forget what they know of it and load it again when it is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FeedSubject {
+    Key(LookupId),
+    /// An imported key.
+    Imported(Digest),
+    User(Uuid),
+    Role(Box<str>),
+    /// A permission's name or description: nothing that a decision reads.
+    Permission,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The store cannot be reached, or does not answer in time.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// Another one has this value already.
+    #[error("{field} is taken")]
+    Conflict { field: &'static str },
+    /// The subject of a change, or something that it names, does not exist.
+    #[error("no such {what}")]
+    NotFound { what: &'static str },
+    /// Built-in roles and permissions cannot be changed, nor can the last admin go.
+    #[error("{0}")]
+    Protected(&'static str),
+    /// The schema, or the data in it, is not what this version knows.
+    #[error("the store does not fit: {0}")]
+    Incompatible(String),
+}

@@ -1,0 +1,1 @@
+//! The store on Postgres 13 and newer.

@@ -1,0 +1,98 @@
+//! What people see of the store's contents.
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::key::{Environment, LookupId, Pattern, Permission};
+
+#[derive(Clone, Debug)]
+pub struct UserRow {
+    pub id: Uuid,
+    pub email: String,
+    pub display_name: Option<String>,
+    pub subscription_tier: Option<String>,
+    pub is_locked: bool,
+    pub locked_until: Option<Timestamp>,
+    pub lock_reason: Option<String>,
+    pub roles: Vec<String>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub deleted_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug)]
+pub struct RoleRow {
+    pub name: String,
+    pub description: Option<String>,
+    pub permissions: Vec<Pattern>,
+    pub built_in: bool,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+#[derive(Clone, Debug)]
+pub struct PermissionRow {
+    pub name: Permission,
+    pub category: Option<String>,
+    pub description: Option<String>,
+    pub built_in: bool,
+    pub created_at: Timestamp,
+}
+
+#[derive(Clone, Debug)]
+pub struct KeyRow {
+    pub id: Uuid,
+    pub user_id: Uuid,
+    pub lookup_id: Option<LookupId>,
+    pub name: String,
+    pub permissions: Vec<Pattern>,
+    pub environment: Environment,
+    pub allowed_ips: Vec<IpNet>,
+    pub rate: Option<String>,
+    pub quota: Option<String>,
+    pub expires_at: Option<Timestamp>,
+    pub disabled: bool,
+    pub revoked_at: Option<Timestamp>,
+    pub last_used_at: Option<Timestamp>,
+    pub metadata: Option<serde_json::Value>,
+    pub rotated_from: Option<Uuid>,
+    pub created_by: Option<Uuid>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// Deleted users are never listed.
+#[derive(Clone, Debug, Default)]
+pub struct UserFilter {
+    /// Exact, whatever the case.
+    pub email: Option<String>,
+    pub role: Option<String>,
+    pub locked: Option<bool>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct KeyFilter {
+    pub user_id: Option<Uuid>,
+    pub environment: Option<String>,
+    /// The public part of the key.
+    pub lookup_id: Option<LookupId>,
+    pub revoked: Option<bool>,
+}
+
+/// A page of a list in the order of its unique key: rows inserted while it is walked never make
+/// a row come twice or not at all.
+#[derive(Clone, Debug)]
+pub struct PageRequest {
+    /// 1 to 200.
+    pub limit: usize,
+    /// The last unique key of the page before (an id or a name).
+    pub after: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    pub rows: Vec<T>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<String>,
+}

@@ -1,0 +1,9 @@
+//! Every test that needs more than one room, in one binary: folders by subject.
+
+mod cli;
+mod config;
+mod decision;
+mod gateway;
+mod management;
+mod store;
+mod support;
