@@ -1,0 +1,103 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use pingora::server::configuration::ServerConf;
+use pingora::services::Service;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::ServeError;
+use crate::proxy;
+
+/// Idle connections kept to all upstreams together. Pingora evicts and reconnects beyond it, so
+/// it is well above any concurrency that one node serves.
+const UPSTREAM_POOL: usize = 4096;
+
+/// Pingora counts a retry only where nothing was sent, or where sending again is safe.
+const MAX_RETRIES: usize = 2;
+
+/// How long the listeners may take to come up.
+const START_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The proxy's listeners on a runtime of their own.
+///
+/// Pingora's `Server` is left out on purpose: it sleeps through the whole grace period on every
+/// stop and ends the process itself, while its service runs as well on a runtime of ours.
+pub struct DataPlane {
+    runtime: Runtime,
+    service: JoinHandle<()>,
+    shutdown: watch::Sender<bool>,
+}
+
+impl DataPlane {
+    pub async fn start(runtime: Runtime, parts: proxy::Parts) -> Result<Self, ServeError> {
+        let addrs: Vec<SocketAddr> = parts.settings.listen.iter().map(|listen| listen.addr).collect();
+        for addr in &addrs {
+            probe(*addr).await?;
+        }
+        let conf = ServerConf {
+            threads: parts.settings.threads,
+            upstream_keepalive_pool_size: UPSTREAM_POOL,
+            max_retries: MAX_RETRIES,
+            ..ServerConf::default()
+        };
+        let mut service =
+            proxy::service(&std::sync::Arc::new(conf), parts).map_err(ServeError::Proxy)?;
+        let (shutdown, watching) = watch::channel(false);
+        let mut service = runtime
+            .spawn(async move { service.start_service(None, watching, 1).await });
+        let deadline = Instant::now() + START_PATIENCE;
+        for addr in addrs {
+            accepting(addr, deadline, &mut service).await?;
+        }
+        Ok(Self { runtime, service, shutdown })
+    }
+
+    /// Resolves when the listeners end without having been asked to.
+    pub async fn failed(&mut self) -> ServeError {
+        let _ = (&mut self.service).await;
+        ServeError::Proxy("the proxy's listener ended".into())
+    }
+
+    /// Stops accepting and closes idle connections; requests in flight go on.
+    pub async fn stop_accepting(&mut self) {
+        let _ = self.shutdown.send(true);
+        let _ = (&mut self.service).await;
+    }
+
+    /// Ends everything that is still running.
+    pub fn end(self) {
+        self.runtime.shutdown_background();
+    }
+}
+
+/// Pingora panics where it cannot bind: find out before it, with an error for people.
+async fn probe(addr: SocketAddr) -> Result<(), ServeError> {
+    let listening = TcpListener::bind(addr).await;
+    listening.map(drop).map_err(|cause| ServeError::Listen { addr, cause })
+}
+
+/// Waits until a connection to `addr` is accepted.
+async fn accepting(
+    addr: SocketAddr,
+    deadline: Instant,
+    service: &mut JoinHandle<()>,
+) -> Result<(), ServeError> {
+    let mut reach = addr;
+    if addr.ip().is_unspecified() {
+        reach.set_ip(match addr {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    while TcpStream::connect(reach).await.is_err() {
+        if service.is_finished() || Instant::now() > deadline {
+            return Err(ServeError::Proxy(format!("the listener on {addr} did not come up")));
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
+}
