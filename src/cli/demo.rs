@@ -1,9 +1,9 @@
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
 use super::exit::{Exit, Failed};
 use super::{complain, load, print, serve};
+use crate::config::Environment;
 use crate::demo::{DemoKeys, Folder, people, sample_api};
 use crate::{server, telemetry};
 
@@ -12,7 +12,7 @@ pub fn run(
     dir: &Path,
     proxy: SocketAddr,
     management: SocketAddr,
-    mut env: BTreeMap<String, String>,
+    mut env: Environment,
 ) -> Result<Exit, Failed> {
     let folder = Folder::open(dir).map_err(|e| at(dir, &e))?;
     let upstream = sample_upstream()?;
