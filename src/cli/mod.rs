@@ -118,8 +118,7 @@ fn run(command: Command) -> Result<Exit, Failed> {
     match command {
         Command::Demo { data, proxy, management } => demo::run(&data, proxy, management, env),
         Command::Serve(file) => serve::run(load(&file.path, &env)?, &env),
-        Command::Check(file) => match check(&file.path, &env, &mut std::io::stdout())?
-        {
+        Command::Check(file) => match check(&file.path, &env, &mut std::io::stdout())? {
             Checked::Valid => Ok(Exit::Ok),
             Checked::Invalid => Ok(Exit::InvalidConfig),
         },
@@ -174,7 +173,11 @@ fn load(path: &Path, env: &Environment) -> Result<Config, Failed> {
 /// Data, on stdout.
 fn print(data: &[u8]) -> Result<Exit, Failed> {
     std::io::stdout().write_all(data).map(|()| Exit::Ok).or_else(|error| {
-        if error.kind() == std::io::ErrorKind::BrokenPipe { Ok(Exit::Ok) } else { Err(error.into()) }
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            Ok(Exit::Ok)
+        } else {
+            Err(error.into())
+        }
     })
 }
 

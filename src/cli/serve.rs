@@ -1,4 +1,3 @@
-
 use super::complain;
 use super::exit::{Exit, Failed};
 use crate::config::{Config, Environment};

@@ -144,18 +144,21 @@ async fn start(config: Config, opened: ServingStore, data: Runtime) -> Result<No
 
     let grace = config.proxy.grace;
     let in_flight = proxy::InFlight::default();
-    let data = DataPlane::start(data, proxy::Parts {
-        gate,
-        policy: Arc::new(ArcSwap::from_pointee(config.policy)),
-        settings: config.proxy,
-        upstreams: config.upstreams,
-        recorder,
-        metrics,
-        health: health.clone(),
-        in_process: hand_over(app, tokio::runtime::Handle::current()),
-        in_flight: in_flight.clone(),
-        node: node_name,
-    })
+    let data = DataPlane::start(
+        data,
+        proxy::Parts {
+            gate,
+            policy: Arc::new(ArcSwap::from_pointee(config.policy)),
+            settings: config.proxy,
+            upstreams: config.upstreams,
+            recorder,
+            metrics,
+            health: health.clone(),
+            in_process: hand_over(app, tokio::runtime::Handle::current()),
+            in_flight: in_flight.clone(),
+            node: node_name,
+        },
+    )
     .await?;
     Ok(Node {
         health,

@@ -61,8 +61,8 @@ impl ServingStore {
     pub async fn ready(mut self) -> Result<(), ServeError> {
         while !self.ready {
             tokio::time::sleep(RETRY).await;
-            self.ready = reachable(bring_up(&self.settings).await)?
-                && reachable(self.claim().await)?;
+            self.ready =
+                reachable(bring_up(&self.settings).await)? && reachable(self.claim().await)?;
         }
         Ok(())
     }

@@ -25,7 +25,9 @@ async fn a_stop_under_load_loses_no_response_and_no_record() {
     assert_eq!(ledger.answered(), gateway.upstream.count() - served);
 
     let records = database
-        .strings("SELECT count(*)::text FROM api_usage WHERE route = 'orders' AND status_code = 200")
+        .strings(
+            "SELECT count(*)::text FROM api_usage WHERE route = 'orders' AND status_code = 200",
+        )
         .await;
     assert_eq!(records[0].parse::<usize>().unwrap(), ledger.answered() + 1);
 }

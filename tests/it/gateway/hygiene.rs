@@ -26,8 +26,14 @@ async fn identity_in_any_spelling_is_removed() {
     let gateway = Gateway::start().await;
     let key = gateway.key(&["orders:read"]).await;
     for name in [
-        "X-Gatepost-User-Id", "x-gatepost-user-id", "X_Gatepost_User_Id", "X.Gatepost.User.Id",
-        "X-Gatepost_User-Id", "XGatepost-UserId", "X-Gatepost-Anything", "X_GATEPOST_TIER",
+        "X-Gatepost-User-Id",
+        "x-gatepost-user-id",
+        "X_Gatepost_User_Id",
+        "X.Gatepost.User.Id",
+        "X-Gatepost_User-Id",
+        "XGatepost-UserId",
+        "X-Gatepost-Anything",
+        "X_GATEPOST_TIER",
     ] {
         let request = gateway.request(Method::GET, "/api/v1/orders");
         let request = request.header("x-api-key", &key.text).header(name, FORGED);
@@ -42,9 +48,18 @@ async fn identity_in_any_spelling_is_removed() {
 async fn forwarding_and_override_headers_of_strangers_are_removed() {
     let gateway = Gateway::start().await;
     for name in [
-        "X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override", "X-Method-Override",
-        "X_Original_URL", "Forwarded", "X-Forwarded-Host", "X-Forwarded-Prefix", "X-Real-IP",
-        "True-Client-IP", "X_Real_IP", "X-Forwarded-User",
+        "X-Original-URL",
+        "X-Rewrite-URL",
+        "X-HTTP-Method-Override",
+        "X-Method-Override",
+        "X_Original_URL",
+        "Forwarded",
+        "X-Forwarded-Host",
+        "X-Forwarded-Prefix",
+        "X-Real-IP",
+        "True-Client-IP",
+        "X_Real_IP",
+        "X-Forwarded-User",
     ] {
         let request = gateway.request(Method::GET, "/health").header(name, FORGED);
         assert_eq!(request.send().await.unwrap().status(), StatusCode::OK, "{name}");
@@ -93,10 +108,7 @@ async fn a_trusted_proxy_is_believed_and_a_stranger_is_not() {
     let trusting = Plan::new().extra("trusted_proxies = [\"127.0.0.0/8\"]").start().await;
     let request = trusting.request(Method::GET, "/health").header("x-forwarded-for", "203.0.113.9");
     request.send().await.unwrap();
-    assert_eq!(
-        trusting.upstream.last().header("x-forwarded-for"),
-        Some("203.0.113.9, 127.0.0.1")
-    );
+    assert_eq!(trusting.upstream.last().header("x-forwarded-for"), Some("203.0.113.9, 127.0.0.1"));
 }
 
 #[tokio::test]

@@ -126,12 +126,16 @@ async fn garbage_is_answered_or_closed_and_never_forwarded() {
             assert!(!answer.starts_with(b"HTTP/1.1 5"), "{}", String::from_utf8_lossy(&answer));
         }
     }
-    for key in ["", " ", "gp_", "gp_live_", "\u{1F511}", &"g".repeat(20_000), "'; DROP TABLE users;--"]
+    for key in
+        ["", " ", "gp_", "gp_live_", "\u{1F511}", &"g".repeat(20_000), "'; DROP TABLE users;--"]
     {
         let request = gateway.request(reqwest::Method::GET, "/api/v1/orders");
         let status = request.header("x-api-key", key).send().await.unwrap().status();
         assert!(status.is_client_error(), "{key:?}: {status}");
     }
     assert_eq!(gateway.upstream.count(), 0);
-    assert_eq!(gateway.request(reqwest::Method::GET, "/health").send().await.unwrap().status(), 200);
+    assert_eq!(
+        gateway.request(reqwest::Method::GET, "/health").send().await.unwrap().status(),
+        200
+    );
 }

@@ -27,8 +27,7 @@ async fn outage(die: impl AsyncFnOnce(&mut OwnCluster), revive: impl AsyncFnOnce
     assert_eq!(code(refused).await, "auth_unavailable");
     let stranger = gateway.request(Method::GET, ORDERS).header("x-api-key", "gp_live_nonsense");
     assert_eq!(code(stranger.send().await.unwrap()).await, "invalid_key", "never 503 for nonsense");
-    let (status, problem) =
-        gateway.manage(Method::GET, "/api/v1/admin/users", &cached, None).await;
+    let (status, problem) = gateway.manage(Method::GET, "/api/v1/admin/users", &cached, None).await;
     assert!(
         status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::FORBIDDEN,
         "{status} {problem}"
@@ -62,7 +61,9 @@ async fn outage(die: impl AsyncFnOnce(&mut OwnCluster), revive: impl AsyncFnOnce
     let unique: std::collections::BTreeSet<_> = ids.iter().collect();
     assert_eq!(unique.len(), ids.len(), "no record is doubled");
     let allowed = cluster
-        .strings("SELECT count(*)::text FROM api_usage WHERE route = 'orders' AND status_code = 200")
+        .strings(
+            "SELECT count(*)::text FROM api_usage WHERE route = 'orders' AND status_code = 200",
+        )
         .await;
     assert_eq!(
         allowed[0].parse::<usize>().unwrap(),
@@ -73,20 +74,12 @@ async fn outage(die: impl AsyncFnOnce(&mut OwnCluster), revive: impl AsyncFnOnce
 
 #[tokio::test]
 async fn postgres_killed_under_load() {
-    outage(
-        async |cluster| cluster.kill().await,
-        async |cluster| cluster.restart().await,
-    )
-    .await;
+    outage(async |cluster| cluster.kill().await, async |cluster| cluster.restart().await).await;
 }
 
 #[tokio::test]
 async fn postgres_paused_under_load() {
-    outage(
-        async |cluster| cluster.pause().await,
-        async |cluster| cluster.resume().await,
-    )
-    .await;
+    outage(async |cluster| cluster.pause().await, async |cluster| cluster.resume().await).await;
 }
 
 #[tokio::test]

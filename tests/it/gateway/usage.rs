@@ -45,7 +45,10 @@ async fn every_request_has_its_record() {
         );
     }
     let used = database
-        .strings(&format!("SELECT (last_used_at IS NOT NULL)::text FROM api_keys WHERE id = '{}'", key.id))
+        .strings(&format!(
+            "SELECT (last_used_at IS NOT NULL)::text FROM api_keys WHERE id = '{}'",
+            key.id
+        ))
         .await;
     assert_eq!(used, ["true"], "last_used_at comes out of the usage pipeline");
 }
