@@ -64,7 +64,7 @@ fn a_failing_test_tells_what_came_instead() {
     assert_eq!(verdict, Checked::Invalid);
     assert!(
         printed.starts_with(
-            "gatepost.toml:37:1: error: GET /orders/7 without a key: \
+            "gatepost.toml:36:1: error: GET /orders/7 without a key: \
              expected no_route, got missing_key\n"
         ),
         "{printed}"

@@ -35,8 +35,8 @@ fn a_megabyte_of_printable_noise_is_a_bounded_list() {
 
 #[test]
 fn a_file_that_is_too_large_is_not_read() {
-    let told = File::new(vec![b'\n'; (16 << 20) + 1]).refused();
-    assert!(told.contains("larger than 16 MiB"), "{told}");
+    let told = File::new(vec![b'\n'; (4 << 20) + 1]).refused();
+    assert!(told.contains("larger than 4 MiB"), "{told}");
 }
 
 #[test]

@@ -9,6 +9,8 @@ mod problems;
 mod routes;
 mod settings;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use gatepost::config::{Config, ConfigError, Environment, Severity};
@@ -36,12 +38,17 @@ impl File {
         let folder = tempfile::tempdir().unwrap();
         let file = Self { folder, environment: Environment::new() };
         std::fs::write(file.path(), content).unwrap();
+        file.mode(0o640);
         file
     }
 
     fn with(mut self, name: &str, value: &str) -> Self {
         self.environment.insert(name.into(), value.into());
         self
+    }
+
+    fn mode(&self, mode: u32) {
+        std::fs::set_permissions(self.path(), Permissions::from_mode(mode)).unwrap();
     }
 
     fn path(&self) -> PathBuf {

@@ -48,17 +48,24 @@ fn all_mistakes_are_told_in_one_run() {
 #[test]
 fn syntax_errors_do_not_hide_other_mistakes() {
     let text = r#"[proxy]
-listen = ["0.0.0.0:8080"
-realm = "x"
+lis ten = ["0.0.0.0:8080"]
 
 [store]
 url = sqlite
 pool = 0
 "#;
     let told = File::new(text).refused();
-    assert!(told.contains("gatepost.toml:6:7: error: "), "{told}");
-    assert!(told.contains("gatepost.toml:7:8: error: `pool` must be between 1 and 1000"), "{told}");
+    assert!(told.contains("gatepost.toml:2:5: error: "), "{told}");
+    assert!(told.contains("gatepost.toml:5:7: error: "), "{told}");
+    assert!(told.contains("gatepost.toml:6:8: error: `pool` must be between 1 and 1000"), "{told}");
     assert!(!told.contains("is missing"), "what is missing may be on a broken line: {told}");
+}
+
+#[test]
+fn a_list_that_nobody_closed_is_one_mistake() {
+    let told = File::new(MINIMAL.replace(":8080\"]", ":8080\"")).refused();
+    assert_eq!(told.matches(": error: ").count(), 1, "{told}");
+    assert!(told.contains("hint: or is the bracket before it not closed?"), "{told}");
 }
 
 #[test]
@@ -211,14 +218,13 @@ fn no_problem_repeats_a_password() {
         let text = MINIMAL.replace("sqlite://gatepost.db", &url);
         let told = File::new(text).refused();
         assert!(!told.contains(secret), "{told}");
-        let told =
-            File::new(MINIMAL).with("GATEPOST_STORE_URL", &url.replace("${", "")).refused_or_none();
+        let told = File::new(MINIMAL).with("GATEPOST_STORE_URL", &url.replace("${", "")).said();
         assert!(!told.contains(secret), "{told}");
     }
 }
 
 impl File {
-    fn refused_or_none(&self) -> String {
+    fn said(&self) -> String {
         match Config::load(&self.path(), &self.environment) {
             Ok(config) => format!("{config:?}"),
             Err(error) => error.to_string(),
@@ -236,17 +242,20 @@ fn what_a_variable_brings_in_is_not_repeated() {
 
 #[test]
 fn a_password_that_everybody_may_read_is_odd() {
-    use std::os::unix::fs::PermissionsExt;
     let text = MINIMAL.replace("sqlite://gatepost.db", "postgres://app:hunter2@db/app");
     let file = File::new(text);
-    let mode = |mode| {
-        std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).unwrap();
-    };
-    mode(0o644);
+    assert_eq!(file.warned(), "");
+    file.mode(0o644);
     let told = file.warned();
     assert!(told.contains("may read the password"), "{told}");
     assert!(!told.contains("hunter2"), "{told}");
-    mode(0o640);
+}
+
+#[test]
+fn a_password_that_a_variable_brings_in_is_nobodys_to_read() {
+    let url = "postgres://app:${PASSWORD}@db/app";
+    let file = File::new(MINIMAL.replace("sqlite://gatepost.db", url)).with("PASSWORD", "hunter2");
+    file.mode(0o644);
     assert_eq!(file.warned(), "");
 }
 
