@@ -44,8 +44,8 @@ impl App {
     }
 
     /// Serves until `shutdown` resolves, then finishes the requests in flight.
-    pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        listener::serve(self.router(), listener, shutdown).await;
+    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        listener::serve(self.router, listener, shutdown).await;
     }
 
     /// Answers a request that the proxy has admitted and hands over in process.

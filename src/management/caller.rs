@@ -106,3 +106,60 @@ impl<S: Sync> FromRequestParts<S> for Caller {
         caller.ok_or_else(|| ApiError::internal("a public operation asks for its caller"))
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::key::{Digest, Environment, Grants, Owner, Pattern};
+
+    /// Somebody whose key has `permissions`, and whose roles grant `roles`.
+    pub fn caller(permissions: &[&str], roles: &[&str]) -> Caller {
+        let key = KeyRecord {
+            id: Uuid::from_u128(1),
+            lookup_id: None,
+            digest: Digest::of(b"a key"),
+            name: "test".into(),
+            environment: Environment::default(),
+            permissions: grants(permissions),
+            allowed_ips: Box::default(),
+            expires_at: None,
+            disabled: false,
+            revoked_at: None,
+            owner: Owner {
+                id: Uuid::from_u128(2),
+                email: "a@example.com".into(),
+                tier: None,
+                lock: None,
+                disabled: false,
+                roles: Box::default(),
+                grants: grants(roles),
+            },
+        };
+        let visit = Visit { request_id: Uuid::from_u128(3), client: NOWHERE, door: Door::Socket };
+        Caller { key: Arc::new(key), visit }
+    }
+
+    fn grants(patterns: &[&str]) -> Grants {
+        patterns.iter().map(|text| Pattern::parse(text).unwrap()).collect()
+    }
+
+    #[test]
+    fn what_a_body_asks_for_needs_its_permission_or_admin() {
+        let may =
+            |key: &[&str], roles: &[&str]| caller(key, roles).require("permissions:assign").is_ok();
+        assert!(may(&["permissions:assign"], &["permissions:*"]));
+        assert!(may(&["admin"], &["*"]));
+        assert!(!may(&["permissions:assign"], &["users:*"]));
+        assert!(!may(&["users:*"], &["*"]));
+        assert!(!may(&[], &["*"]));
+    }
+
+    #[test]
+    fn a_change_is_made_in_the_name_of_user_and_key() {
+        let caller = caller(&[], &[]);
+        let actor = caller.actor();
+        assert_eq!(actor.user_id, Some(caller.key.owner.id));
+        assert_eq!(actor.key_id, Some(caller.key.id));
+        assert_eq!(actor.request_id, Some(caller.visit.request_id));
+    }
+}

@@ -57,3 +57,51 @@ fn within(
         Some(first) => Err(ApiError::ExceedsOwnPermissions { pattern: first.clone(), whose }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::management::caller::tests::caller;
+
+    fn patterns(texts: &[&str]) -> Vec<Pattern> {
+        texts.iter().map(|text| Pattern::parse(text).unwrap()).collect()
+    }
+
+    fn refused(result: Result<(), ApiError>) -> Option<(String, Whose)> {
+        match result {
+            Ok(()) => None,
+            Err(ApiError::ExceedsOwnPermissions { pattern, whose }) => {
+                Some((pattern.to_string(), whose))
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_giver_needs_it_in_the_key_and_in_the_roles() {
+        let giving = |key: &[&str], roles: &[&str], given: &[&str]| {
+            refused(check_giver(&caller(key, roles), &patterns(given))).map(|(pattern, _)| pattern)
+        };
+        assert_eq!(giving(&["orders:*"], &["*"], &["orders:read", "orders:*"]), None);
+        assert_eq!(giving(&["orders:*"], &["orders:read"], &["orders:*"]).unwrap(), "orders:*");
+        assert_eq!(giving(&["orders:read"], &["*"], &["orders:delete"]).unwrap(), "orders:delete");
+        assert_eq!(giving(&["*"], &["*"], &["*"]), None);
+        assert_eq!(giving(&["admin"], &["*"], &["*"]).unwrap(), "*");
+        assert_eq!(giving(&[], &[], &[]), None);
+    }
+
+    #[test]
+    fn the_first_that_is_too_much_is_named() {
+        let given = patterns(&["orders:read", "users:read", "users:delete"]);
+        let result = check_giver(&caller(&["orders:*"], &["orders:*"]), &given);
+        assert_eq!(refused(result), Some(("users:read".into(), Whose::Giver)));
+    }
+
+    #[test]
+    fn a_mighty_giver_cannot_make_a_key_mightier_than_its_owner() {
+        let owner: Grants = patterns(&["orders:read"]).into_iter().collect();
+        assert_eq!(refused(check_owner(&owner, &patterns(&["orders:read"]))), None);
+        let result = check_owner(&owner, &patterns(&["orders:*"]));
+        assert_eq!(refused(result), Some(("orders:*".into(), Whose::Owner)));
+    }
+}

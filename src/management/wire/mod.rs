@@ -13,4 +13,4 @@ pub use body::{FromMembers, Parsed};
 pub use error::{ApiError, Whose};
 pub use members::Members;
 pub use params::{ListKey, Params};
-pub use path::{Id, Named};
+pub use path::{Id, Named, parse_id};

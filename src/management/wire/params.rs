@@ -64,7 +64,9 @@ impl Params {
     }
 
     pub fn text(&mut self, name: &'static str) -> Result<Option<String>, ApiError> {
-        self.optional(name, "text", |text| Some(text.to_owned()))
+        self.optional(name, "text without control characters", |text| {
+            (!text.contains(char::is_control)).then(|| text.to_owned())
+        })
     }
 
     pub fn boolean(&mut self, name: &'static str) -> Result<Option<bool>, ApiError> {
@@ -156,6 +158,16 @@ mod tests {
         for wrong in ["", "x", "AAAA", ID, &ListKey::seal("admin"), &"A".repeat(4096)] {
             assert_eq!(refused(&format!("cursor={wrong}")), "cursor");
         }
+    }
+
+    #[test]
+    fn text_that_a_store_could_not_take_is_refused() {
+        let email = |query: &str| {
+            let uri = format!("/list?{query}").parse().unwrap();
+            Params::read(&uri, |params| params.text("email"))
+        };
+        assert_eq!(email("email=zo%C3%AB%40b").unwrap().as_deref(), Some("zoë@b"));
+        assert!(email("email=a%00").is_err());
     }
 
     #[test]

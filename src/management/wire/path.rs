@@ -34,7 +34,7 @@ async fn param<S: Send + Sync>(head: &mut Head, state: &S, name: &str) -> Result
 }
 
 /// The one spelling in which we give ids out, so that one thing has one path.
-pub(super) fn parse_id(text: &str) -> Option<Uuid> {
+pub fn parse_id(text: &str) -> Option<Uuid> {
     let id = Uuid::parse_str(text).ok()?;
     (id.as_hyphenated().to_string() == text).then_some(id)
 }

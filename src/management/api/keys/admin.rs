@@ -9,12 +9,14 @@ use super::view::KeyView;
 use crate::management::caller::Caller;
 use crate::management::plane::Plane;
 use crate::management::power;
-use crate::management::wire::{Answer, Id, ListKey, Params, Parsed, list, no_content, ok};
+use crate::management::wire::{
+    Answer, Id, ListKey, Params, Parsed, list, no_content, ok, parse_id,
+};
 use crate::store::{Change, KeyFilter};
 
 pub async fn list_all(State(plane): State<Plane>, uri: Uri) -> Answer {
     let (filter, page) = Params::read(&uri, |params| {
-        let user_id = params.optional("user_id", "a user's id", |text| text.parse().ok())?;
+        let user_id = params.optional("user_id", "a user's id", parse_id)?;
         let filter = KeyFilter { user_id, ..super::read_filter(params)? };
         Ok((filter, params.page(ListKey::Id)?))
     })?;

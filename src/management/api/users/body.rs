@@ -55,6 +55,10 @@ pub struct RolesBody {
 
 impl FromMembers for RolesBody {
     fn from_members(members: &mut Members) -> Result<Self, ApiError> {
-        Ok(RolesBody { roles: members.required("roles", value::role_names)? })
+        let roles = members.required("roles", value::role_names)?;
+        if roles.is_empty() {
+            return Err(ApiError::field("roles", "must name a role"));
+        }
+        Ok(RolesBody { roles })
     }
 }
