@@ -6,6 +6,7 @@ mod error;
 mod members;
 mod params;
 mod path;
+mod problem;
 pub mod value;
 
 pub use answer::{Answer, created, list, no_content, ok};
