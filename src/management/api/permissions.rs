@@ -18,7 +18,7 @@ impl FromMembers for NewPermission {
     fn from_members(members: &mut Members) -> Result<Self, ApiError> {
         Ok(NewPermission {
             name: members.required("name", value::permission)?,
-            category: members.optional("category", value::name)?,
+            category: members.optional("category", value::label)?,
             description: members.optional("description", value::text)?,
         })
     }

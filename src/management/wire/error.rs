@@ -180,6 +180,10 @@ impl From<StoreError> for ApiError {
             StoreError::Unavailable(cause) => ApiError::StoreUnavailable { cause },
             StoreError::Conflict { field } => ApiError::Conflict { field },
             StoreError::NotFound { .. } => ApiError::NotFound,
+            // The parsers of bodies are stricter than the store; this is for what they overlook.
+            StoreError::Invalid(reason) => {
+                ApiError::InvalidBody { field: None, reason: reason.into() }
+            }
             StoreError::Protected(reason) => ApiError::Protected { reason },
             // Nothing that waiting would help: a person has to look.
             StoreError::Incompatible(cause) => ApiError::Internal { cause },

@@ -10,7 +10,8 @@ use super::members::Valid;
 use crate::key::{Environment, Pattern, Permission};
 
 const MAX_NAME: usize = 200;
-const MAX_TEXT: usize = 1000;
+const MAX_TEXT: usize = 500;
+const MAX_LABEL: usize = 100;
 const MAX_EMAIL: usize = 254;
 const MAX_ROLE_NAME: usize = 64;
 const MAX_ENTRIES: usize = 100;
@@ -19,6 +20,11 @@ const MAX_METADATA: usize = 4096;
 /// A name for people: any script, trimmed, one line.
 pub fn name(value: Value) -> Valid<String> {
     line(value, MAX_NAME)
+}
+
+/// A word or two to group things by.
+pub fn label(value: Value) -> Valid<String> {
+    line(value, MAX_LABEL)
 }
 
 /// A description or a reason.
