@@ -1,9 +1,9 @@
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
 use super::exit::{Exit, Failed};
 use super::{complain, load, print, serve};
+use crate::config::Environment;
 use crate::demo::{DemoKeys, Folder, people, sample_api};
 use crate::{server, telemetry};
 
@@ -12,7 +12,7 @@ pub fn run(
     dir: &Path,
     proxy: SocketAddr,
     management: SocketAddr,
-    mut env: BTreeMap<String, String>,
+    mut env: Environment,
 ) -> Result<Exit, Failed> {
     let folder = Folder::open(dir).map_err(|e| at(dir, &e))?;
     let upstream = sample_upstream()?;
@@ -31,19 +31,20 @@ pub fn run(
 fn keys(folder: &Folder, config: &crate::config::Config) -> Result<DemoKeys, Failed> {
     super::runtime()?.block_on(async {
         let store = server::open_beside(&config.store).await?;
-        if store.has_admin().await? && let Some(keys) = folder.keys() {
+        if store.has_admin().await?
+            && let Some(keys) = folder.keys()
+        {
             return Ok(keys);
         }
-        people(&*store)
-            .await
-            .map_err(|error| Failed::new(Exit::Failure, format!("error: {error}")))
+        people(&*store).await.map_err(|error| Failed::new(Exit::Failure, format!("error: {error}")))
     })
 }
 
 /// Starts the sample API on a free port of loopback; it ends with the process.
 fn sample_upstream() -> Result<SocketAddr, Failed> {
     let failed = |error: std::io::Error| Failed::new(Exit::Failure, format!("error: {error}"));
-    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
+    let listener =
+        std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     let addr = listener.local_addr().map_err(failed)?;
     let runtime = super::runtime()?;

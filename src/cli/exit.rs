@@ -8,6 +8,7 @@ use crate::store::StoreError;
 pub enum Exit {
     Ok = 0,
     Failure = 1,
+    Usage = 2,
     InvalidConfig = 3,
     NotFound = 4,
     StoreUnreachable = 5,
@@ -32,6 +33,12 @@ pub struct Failed {
 impl Failed {
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into() }
+    }
+}
+
+impl From<std::io::Error> for Failed {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(Exit::Failure, format!("error: cannot write to stdout: {error}"))
     }
 }
 

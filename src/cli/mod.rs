@@ -7,9 +7,10 @@ mod exit;
 mod explain;
 mod healthcheck;
 mod migrate;
+mod probe;
 mod serve;
+mod table;
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,8 +18,12 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Environment};
 use exit::{Exit, Failed};
+
+pub use check::{Checked, check};
+pub use explain::{Explained, explain};
+pub use probe::Probe;
 
 /// API keys, roles, limits and a record of every call in front of APIs that already exist.
 #[derive(Parser)]
@@ -113,11 +118,18 @@ fn run(command: Command) -> Result<Exit, Failed> {
     match command {
         Command::Demo { data, proxy, management } => demo::run(&data, proxy, management, env),
         Command::Serve(file) => serve::run(load(&file.path, &env)?, &env),
-        Command::Check(file) => check::check(&file.path, &env, &mut std::io::stdout()),
+        Command::Check(file) => match check(&file.path, &env, &mut std::io::stdout())? {
+            Checked::Valid => Ok(Exit::Ok),
+            Checked::Invalid => Ok(Exit::InvalidConfig),
+        },
         Command::Explain { file, method, path, permissions, host } => {
+            let probe = Probe::parse(&method, path, host, &permissions)
+                .map_err(|error| Failed::new(Exit::Usage, format!("error: {error}")))?;
             let config = load(&file.path, &env)?;
-            let asked = explain::Asked { method, path, permissions, host };
-            explain::explain(&config, &asked, &mut std::io::stdout())
+            match explain(&config, &probe, &mut std::io::stdout())? {
+                Explained::Allowed => Ok(Exit::Ok),
+                Explained::Denied => Ok(Exit::Denied),
+            }
         }
         Command::Migrate { file, action } => migrate::run(&load(&file.path, &env)?, action),
         Command::Bootstrap { file, email, again } => {
@@ -134,7 +146,7 @@ fn run(command: Command) -> Result<Exit, Failed> {
 
 /// The process's environment, read here and nowhere else.
 #[allow(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
-fn environment() -> BTreeMap<String, String> {
+fn environment() -> Environment {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()
@@ -149,31 +161,24 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
 }
 
 /// Loads a configuration; its warnings are told, its errors end the command.
-fn load(path: &Path, env: &BTreeMap<String, String>) -> Result<Config, Failed> {
-    let config = Config::load(path, env).map_err(|error| {
-        let text = match &error {
-            ConfigError::Invalid(problems) => {
-                let lines: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
-                lines.join("\n")
-            }
-            ConfigError::Read { .. } => error.to_string(),
-        };
-        Failed::new(Exit::InvalidConfig, text)
-    })?;
+fn load(path: &Path, env: &Environment) -> Result<Config, Failed> {
+    let config = Config::load(path, env)
+        .map_err(|error: ConfigError| Failed::new(Exit::InvalidConfig, error.to_string()))?;
     for warning in &config.warnings {
         complain(&warning.to_string());
     }
     Ok(config)
 }
 
-/// Data, on stdout. A reader that has seen enough is not a failure.
+/// Data, on stdout.
 fn print(data: &[u8]) -> Result<Exit, Failed> {
-    match std::io::stdout().write_all(data) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failed::new(Exit::Failure, format!("cannot write to stdout: {error}")))
+    std::io::stdout().write_all(data).map(|()| Exit::Ok).or_else(|error| {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            Ok(Exit::Ok)
+        } else {
+            Err(error.into())
         }
-        _ => Ok(Exit::Ok),
-    }
+    })
 }
 
 /// Talk, on stderr; there is nobody to tell when that fails.

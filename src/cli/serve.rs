@@ -1,11 +1,9 @@
-use std::collections::BTreeMap;
-
 use super::complain;
 use super::exit::{Exit, Failed};
-use crate::config::Config;
+use crate::config::{Config, Environment};
 use crate::{server, telemetry};
 
-pub fn run(config: Config, env: &BTreeMap<String, String>) -> Result<Exit, Failed> {
+pub fn run(config: Config, env: &Environment) -> Result<Exit, Failed> {
     let _logging = telemetry::init(&config.log);
     let proxies: Vec<String> =
         config.proxy.listen.iter().map(|listen| listen.addr.to_string()).collect();
@@ -18,7 +16,7 @@ pub fn run(config: Config, env: &BTreeMap<String, String>) -> Result<Exit, Faile
 /// Serves with the `SECRET_KEY` of the environment, or the one beside the embedded store.
 pub fn with_secret(
     config: Config,
-    env: &BTreeMap<String, String>,
+    env: &Environment,
     listening: impl FnOnce(),
 ) -> Result<Exit, Failed> {
     let given = secret_setting(env)?;
@@ -29,7 +27,7 @@ pub fn with_secret(
 }
 
 /// `SECRET_KEY`, or the file that `SECRET_KEY_FILE` names.
-fn secret_setting(env: &BTreeMap<String, String>) -> Result<Option<String>, Failed> {
+fn secret_setting(env: &Environment) -> Result<Option<String>, Failed> {
     if let Some(text) = env.get("SECRET_KEY") {
         return Ok(Some(text.clone()));
     }

@@ -1,10 +1,10 @@
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{Problem, Problems};
+use super::Problem;
 use crate::policy::Policy;
 
 /// A whole configuration. It exists only valid.
@@ -94,6 +94,18 @@ pub struct Upstream {
     pub write_timeout: Duration,
     /// How long an idle connection to it is kept; shorter than its own.
     pub idle_timeout: Duration,
+    /// What it is told of the caller, besides the ids of user and key.
+    pub identity: Vec<IdentityHeader>,
+}
+
+/// A verified fact about the caller that an upstream can ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdentityHeader {
+    KeyName,
+    Tier,
+    Environment,
+    /// The required permissions that matched.
+    Permissions,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,6 +137,8 @@ pub struct PolicyTest {
     pub host: Option<String>,
     /// `None`: without a key.
     pub permissions: Option<Vec<crate::key::Pattern>>,
+    /// The environment of that key.
+    pub environment: crate::key::Environment,
     /// `None` is `allow`.
     pub expect: Option<crate::decision::Denial>,
     /// Line and column of the entry.
@@ -153,23 +167,4 @@ pub struct LogSettings {
     pub json: bool,
     /// One line per request.
     pub access: bool,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    #[error("{path}: {cause}", path = path.display())]
-    Read { path: PathBuf, cause: std::io::Error },
-    #[error("the configuration has {} problems", .0.0.len())]
-    Invalid(Problems),
-}
-
-impl Config {
-    /// Reads and validates `path`, with what the environment overrides.
-    ///
-    /// # Errors
-    /// The file cannot be read, or has problems: all of them, warnings included.
-    pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let _ = (path, env);
-        todo!()
-    }
 }

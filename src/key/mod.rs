@@ -5,16 +5,19 @@
 //! checksum is CRC-32 (IEEE) of every byte before it as six base62 digits.
 
 mod base62;
+mod built_in;
 mod digest;
 mod format;
 mod permission;
 mod record;
 mod secret;
 
+pub use built_in::{BUILT_IN_PERMISSIONS, BUILT_IN_ROLES};
 pub use digest::Digest;
-pub use format::{Environment, IdKey, LookupId, MalformedKey, PREFIX, ParsedKey};
-pub use permission::{
-    BUILT_IN_PERMISSIONS, BUILT_IN_ROLES, Grants, InvalidPermission, Pattern, Permission,
+pub use format::{
+    Environment, IdKey, InvalidEnvironment, InvalidLookupId, LookupId, MalformedKey, PREFIX,
+    ParsedKey,
 };
+pub use permission::{Grants, InvalidPermission, Pattern, Permission};
 pub use record::{AccountLock, KeyRecord, Owner};
 pub use secret::{MintedKey, Secret};

@@ -1,8 +1,14 @@
+use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
 use http::Method;
 
-use super::{CredentialRules, MethodSet, Route};
+use super::conflict::{Conflict, conflicts};
+use super::fold::fold;
+use super::trie::{Node, Place};
+use super::{CredentialRules, MethodSet, Route, Segment};
 
 /// The route map, ready to be asked. Matching cost does not grow with the number of routes.
 #[derive(Debug)]
@@ -11,6 +17,9 @@ pub struct Policy {
     /// The realm in `WWW-Authenticate`.
     pub realm: Box<str>,
     routes: Vec<Arc<Route>>,
+    hosts: HashMap<Box<str>, Node, FixedState>,
+    any_host: Node,
+    warnings: Vec<Conflict>,
 }
 
 /// What a request's method, host and path come to.
@@ -24,35 +33,37 @@ pub enum Match<'p> {
     None,
 }
 
-/// Two routes that cannot stand beside each other, by their index in the list given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Conflict {
-    /// Equal in host, path and a method.
-    Equal { first: usize, second: usize },
-    /// `second` can never match: `first` takes everything it would.
-    Shadowed { first: usize, second: usize },
-    /// The two differ only in case or a trailing slash: every request to either is refused.
-    Lookalike { first: usize, second: usize },
-}
-
 impl Policy {
     /// Builds the matcher.
     ///
     /// # Errors
-    /// Every conflict between routes; `Shadowed` and `Lookalike` are warnings to the caller, and
-    /// come through [`Policy::warnings`].
+    /// Every conflict between routes, as soon as two of them are equal. `Shadowed` and
+    /// `Lookalike` alone are warnings, and come through [`Policy::warnings`].
     pub fn new(
         routes: Vec<Route>,
         credentials: CredentialRules,
         realm: &str,
     ) -> Result<Self, Vec<Conflict>> {
-        let _ = (routes, credentials, realm);
-        todo!()
+        let warnings = conflicts(&routes);
+        if warnings.iter().any(|conflict| matches!(conflict, Conflict::Equal { .. })) {
+            return Err(warnings);
+        }
+        let mut routes: Vec<_> = routes.into_iter().map(Arc::new).collect();
+        routes.sort_by(|a, b| match_order(a, b));
+        let (mut hosts, mut any_host) = (HashMap::default(), Node::default());
+        for route in &routes {
+            let trie: &mut Node = match &route.host {
+                Some(host) => hosts.entry(host.as_str().into()).or_default(),
+                None => &mut any_host,
+            };
+            trie.insert(route);
+        }
+        Ok(Self { credentials, realm: realm.into(), routes, hosts, any_host, warnings })
     }
 
     /// Conflicts that do not make the policy wrong but surely surprise its author.
     pub fn warnings(&self) -> Vec<Conflict> {
-        todo!()
+        self.warnings.clone()
     }
 
     /// The routes in match order.
@@ -61,8 +72,49 @@ impl Policy {
     }
 
     /// The route that `method`, `host` (without port, lower case) and `path` match.
+    ///
+    /// The first path that matches decides, even if it does not take the method. Where a lenient
+    /// reader would have matched another path before it, the request is ambiguous: to such an
+    /// upstream it is that other path's.
     pub fn find<'p>(&'p self, method: &Method, host: &str, path: &[u8]) -> Match<'p> {
-        let _ = (method, host, path);
-        todo!()
+        let folded = fold(path);
+        let Some(loose) = folded.strip_prefix(b"/") else { return Match::None };
+        let loose = loose.strip_suffix(b"/").unwrap_or(loose);
+
+        let mut rivals = 0;
+        let mut judge = |places: &'p [Place]| {
+            rivals += places.len();
+            let place = places.iter().find(|place| place.matches(path))?;
+            Some(if rivals == 1 { place.answer(method) } else { Match::Ambiguous })
+        };
+        let by_host = if self.hosts.is_empty() { None } else { self.hosts.get(host) };
+        by_host
+            .and_then(|trie| trie.visit(loose, &mut judge))
+            .or_else(|| self.any_host.visit(loose, &mut judge))
+            .unwrap_or(Match::None)
     }
+}
+
+/// The precedence stated at the top of this room, then names, so that the order of the file makes
+/// no difference.
+fn match_order(a: &Route, b: &Route) -> Ordering {
+    let host = |r: &Route| (r.host.is_none(), r.host.clone());
+    let methods = |r: &Route| {
+        let names = r.methods.iter().flat_map(MethodSet::iter).map(|m| m.as_str().to_owned());
+        (r.methods.is_none(), names.collect::<Vec<_>>())
+    };
+    host(a)
+        .cmp(&host(b))
+        .then_with(|| path_order(a.path.segments(), b.path.segments()))
+        .then_with(|| methods(a).cmp(&methods(b)))
+        .then_with(|| a.name.cmp(&b.name))
+}
+
+fn path_order(a: &[Segment], b: &[Segment]) -> Ordering {
+    let rank = |segment: &Segment| match segment {
+        Segment::Literal(text) => (0, text.clone()),
+        Segment::Param(_) => (1, Box::default()),
+        Segment::Rest(_) => (2, Box::default()),
+    };
+    a.iter().map(rank).cmp(b.iter().map(rank))
 }

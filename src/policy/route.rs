@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use http::{HeaderName, Method};
+use http::HeaderName;
 
-use super::PathPattern;
+use super::{HostPattern, MethodSet, PathPattern};
 use crate::key::{Environment, Grants, KeyRecord, Permission};
 
 /// One entry of the route map.
@@ -36,16 +36,34 @@ pub enum Requirement {
 }
 
 impl Requirement {
+    /// The permissions named, whether all or one of them are needed.
+    pub fn permissions(&self) -> &[Permission] {
+        match self {
+            Requirement::All(permissions) | Requirement::Any(permissions) => permissions,
+        }
+    }
+
     /// The permissions that let `key` through, or those it lacks.
     pub fn judge(&self, key: &KeyRecord) -> Result<Vec<Permission>, Vec<Permission>> {
-        let _ = key;
-        todo!()
+        self.judge_by(|permission| key.allows(permission))
     }
 
     /// The same question about a bare set of grants, for `explain` and the configuration's tests.
     pub fn judge_grants(&self, grants: &Grants) -> Result<Vec<Permission>, Vec<Permission>> {
-        let _ = grants;
-        todo!()
+        self.judge_by(|permission| grants.allow(permission))
+    }
+
+    fn judge_by(
+        &self,
+        allow: impl Fn(&Permission) -> bool,
+    ) -> Result<Vec<Permission>, Vec<Permission>> {
+        let (granted, missing): (Vec<_>, Vec<_>) =
+            self.permissions().iter().cloned().partition(allow);
+        let met = match self {
+            Requirement::All(_) => missing.is_empty(),
+            Requirement::Any(_) => !granted.is_empty(),
+        };
+        if met { Ok(granted) } else { Err(missing) }
     }
 }
 
@@ -70,50 +88,6 @@ pub struct Timeouts {
     pub connect: Option<Duration>,
     pub read: Option<Duration>,
     pub write: Option<Duration>,
-}
-
-/// A set of methods registered with IANA.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct MethodSet(Vec<Method>);
-
-impl MethodSet {
-    /// The methods given, and `HEAD` wherever `GET` is.
-    pub fn new(methods: impl IntoIterator<Item = Method>) -> Self {
-        let mut all: Vec<Method> = Vec::new();
-        for method in methods {
-            if method == Method::GET && !all.contains(&Method::HEAD) {
-                all.push(Method::HEAD);
-            }
-            if !all.contains(&method) {
-                all.push(method);
-            }
-        }
-        all.sort_by(|a, b| a.as_str().cmp(b.as_str()));
-        Self(all)
-    }
-
-    pub fn contains(&self, method: &Method) -> bool {
-        self.0.contains(method)
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &Method> {
-        self.0.iter()
-    }
-}
-
-/// An exact host name, lower case, without a port.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct HostPattern(Box<str>);
-
-impl HostPattern {
-    pub fn parse(text: &str) -> Option<Self> {
-        let _ = text;
-        todo!()
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 /// Where a key is taken from, in order.

@@ -34,7 +34,8 @@ pub struct DataPlane {
 
 impl DataPlane {
     pub async fn start(runtime: Runtime, parts: proxy::Parts) -> Result<Self, ServeError> {
-        let addrs: Vec<SocketAddr> = parts.settings.listen.iter().map(|listen| listen.addr).collect();
+        let addrs: Vec<SocketAddr> =
+            parts.settings.listen.iter().map(|listen| listen.addr).collect();
         for addr in &addrs {
             probe(*addr).await?;
         }
@@ -47,8 +48,8 @@ impl DataPlane {
         let mut service =
             proxy::service(&std::sync::Arc::new(conf), parts).map_err(ServeError::Proxy)?;
         let (shutdown, watching) = watch::channel(false);
-        let mut service = runtime
-            .spawn(async move { service.start_service(None, watching, 1).await });
+        let mut service =
+            runtime.spawn(async move { service.start_service(None, watching, 1).await });
         let deadline = Instant::now() + START_PATIENCE;
         for addr in addrs {
             accepting(addr, deadline, &mut service).await?;

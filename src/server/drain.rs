@@ -27,6 +27,7 @@ pub(super) async fn until_stopped(mut node: Node) -> Result<(), ServeError> {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
         error = node.data.failed() => failed = Some(error),
+        error = &mut node.store_failed => failed = error.ok(),
     }
     if let Some(error) = failed {
         finish(node).await;

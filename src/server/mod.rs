@@ -24,11 +24,12 @@ use crate::management;
 use crate::metrics::Metrics;
 use crate::proxy;
 use crate::secret_key::{SecretKey, SecretKeyError};
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
 use crate::usage;
 
 use data_plane::DataPlane;
-pub use open_store::{open_store, secret_key};
+use open_store::ServingStore;
+pub use open_store::{open_beside, secret_key};
 
 /// Threads of the control runtime. It waits for I/O most of the time.
 const CONTROL_THREADS: usize = 2;
@@ -60,6 +61,8 @@ struct Node {
     grace: Duration,
     management: JoinHandle<()>,
     usage: JoinHandle<usize>,
+    /// Ends only when the store turns out not to fit.
+    store_failed: JoinHandle<ServeError>,
     stop_management: watch::Sender<bool>,
     stop_usage: watch::Sender<bool>,
 }
@@ -76,7 +79,7 @@ pub fn serve(
     listening: impl FnOnce(),
 ) -> Result<(), ServeError> {
     let control = runtime("control", CONTROL_THREADS)?;
-    let store = control.block_on(open_store(&config.store, secret))?;
+    let store = control.block_on(ServingStore::open(&config.store, secret))?;
     let data = runtime("proxy", config.proxy.threads)?;
     let node = control.block_on(start(config, store, data))?;
     listening();
@@ -95,11 +98,19 @@ fn runtime(name: &'static str, threads: usize) -> Result<Runtime, ServeError> {
 }
 
 /// Starts every task; runs on the control runtime.
-async fn start(config: Config, store: Arc<dyn Store>, data: Runtime) -> Result<Node, ServeError> {
+async fn start(config: Config, opened: ServingStore, data: Runtime) -> Result<Node, ServeError> {
+    let store = opened.store.clone();
     let names: Vec<&str> = config.policy.routes().iter().map(|route| &*route.name).collect();
     let metrics = Arc::new(Metrics::new(&names));
     let directory = Directory::new(store.clone(), &config.cache, metrics.clone());
-    tokio::spawn(directory.clone().follow());
+    let following = directory.clone();
+    let store_failed = tokio::spawn(async move {
+        if let Err(error) = opened.ready().await {
+            return error;
+        }
+        following.follow().await;
+        ServeError::Proxy("the change feed ended".into())
+    });
 
     let health = Health::new(directory.clone());
     let gate = Arc::new(Gate::new(directory.clone()));
@@ -133,20 +144,33 @@ async fn start(config: Config, store: Arc<dyn Store>, data: Runtime) -> Result<N
 
     let grace = config.proxy.grace;
     let in_flight = proxy::InFlight::default();
-    let data = DataPlane::start(data, proxy::Parts {
-        gate,
-        policy: Arc::new(ArcSwap::from_pointee(config.policy)),
-        settings: config.proxy,
-        upstreams: config.upstreams,
-        recorder,
-        metrics,
-        health: health.clone(),
-        in_process: hand_over(app, tokio::runtime::Handle::current()),
-        in_flight: in_flight.clone(),
-        node: node_name,
-    })
+    let data = DataPlane::start(
+        data,
+        proxy::Parts {
+            gate,
+            policy: Arc::new(ArcSwap::from_pointee(config.policy)),
+            settings: config.proxy,
+            upstreams: config.upstreams,
+            recorder,
+            metrics,
+            health: health.clone(),
+            in_process: hand_over(app, tokio::runtime::Handle::current()),
+            in_flight: in_flight.clone(),
+            node: node_name,
+        },
+    )
     .await?;
-    Ok(Node { health, in_flight, data, grace, management, usage, stop_management, stop_usage })
+    Ok(Node {
+        health,
+        in_flight,
+        data,
+        grace,
+        management,
+        usage,
+        store_failed,
+        stop_management,
+        stop_usage,
+    })
 }
 
 /// The built-in upstream `management`: its work is done on the control runtime, whichever runtime

@@ -1,0 +1,36 @@
+//! From text to types, each with a message for the person who wrote the text.
+
+mod names;
+mod net;
+mod units;
+
+pub(super) use names::{
+    balance, denial, entry_name, environment, identity, key_source, local_path, method,
+    nothing_empty, one_of, path, pattern, permission, realm, request_line,
+};
+pub(super) use net::{
+    host, network, server_address, server_name, socket_address, store_url, url_password,
+};
+pub use units::{Quota, QuotaPeriod, Rate};
+pub(super) use units::{duration, duration_or_zero, quota, rate, size};
+
+/// Below this the two words have nothing to do with each other.
+const ALIKE: f64 = 0.8;
+
+/// Comparing takes the product of the lengths.
+const COMPARED: usize = 64;
+
+/// ``did you mean `…`?``, if one of the candidates is like `word`.
+pub(super) fn nearest<'c>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+) -> Option<String> {
+    let word: String = word.chars().take(COMPARED).flat_map(char::to_lowercase).collect();
+    let likeness = |candidate: &str| strsim::jaro_winkler(&word, &candidate.to_lowercase());
+    candidates
+        .into_iter()
+        .map(|candidate| (likeness(candidate), candidate))
+        .filter(|(likeness, _)| *likeness > ALIKE)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, candidate)| format!("did you mean `{candidate}`?"))
+}

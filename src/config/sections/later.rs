@@ -1,0 +1,63 @@
+//! Sections that are not built yet: read, so that a file is right when they are, and refused.
+//! Whoever builds one moves its reader to a place of its own.
+
+use crate::config::parse::{
+    duration, entry_name, network, nothing_empty, one_of, quota, rate, socket_address,
+};
+use crate::config::reader::Section;
+
+const MANY: u64 = 1_000_000;
+
+pub(in crate::config) fn later(root: &mut Section<'_>) {
+    forward_auth(root);
+    tiers(root);
+    limits(root);
+    lockout(root);
+    webhooks(root);
+}
+
+fn forward_auth(root: &mut Section<'_>) {
+    let Some(mut section) = root.not_yet_section("forward_auth") else { return };
+    section.read("listen", socket_address);
+    section.list("trusted_peers", network);
+}
+
+fn tiers(root: &mut Section<'_>) {
+    for (name, mut tier) in root.named("tiers") {
+        name.parse(entry_name);
+        tier.read("rate", rate);
+        tier.count("burst", 1..=MANY);
+        tier.read("quota", quota);
+        root.reader().not_yet(tier.at(), "a tier");
+    }
+}
+
+fn limits(root: &mut Section<'_>) {
+    let Some(mut section) = root.not_yet_section("limits") else { return };
+    section.read("default_tier", entry_name);
+    if let Some(backend) = section.take("backend") {
+        backend.hidden().parse(nothing_empty);
+    }
+}
+
+fn lockout(root: &mut Section<'_>) {
+    let Some(mut section) = root.not_yet_section("lockout") else { return };
+    section.read("window", duration);
+    section.count("guesses", 1..=MANY);
+    section.count("misuses", 1..=MANY);
+    section.read("lock_for", duration);
+    section.read("on_misuse", one_of(&["lock-account", "lock-key", "alert"]));
+    section.read("settle", duration);
+    section.flag("spare_known_sources");
+    section.read("source_failures", rate);
+}
+
+fn webhooks(root: &mut Section<'_>) {
+    for mut entry in root.entries("webhooks") {
+        for secret in [entry.take("url"), entry.take("secret")].into_iter().flatten() {
+            secret.hidden().parse(nothing_empty);
+        }
+        entry.list("events", nothing_empty);
+        root.reader().not_yet(entry.at(), "a webhook");
+    }
+}

@@ -1,0 +1,10 @@
+//! The sections of the file, one reader each. All keys of a section are read before anything is
+//! given up, so that every mistake in it is told.
+
+pub(super) mod later;
+pub(super) mod listeners;
+pub(super) mod routes;
+pub(super) mod services;
+pub(super) mod store;
+pub(super) mod tests;
+pub(super) mod upstreams;

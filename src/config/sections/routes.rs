@@ -1,0 +1,250 @@
+//! `[[routes]]`, and the policy that they make.
+
+use std::collections::HashMap;
+
+use super::upstreams::{MANAGEMENT, Upstreams};
+use crate::config::parse::{
+    duration, entry_name, environment, host, method, nearest, nothing_empty, path, permission,
+    rate, size,
+};
+use crate::config::reader::{Fault, Place, Reader, Section, Value};
+use crate::key::Permission;
+use crate::policy::{
+    Access, Conflict, CredentialRules, MethodSet, Policy, Requirement, Route, RouteOptions,
+};
+
+/// The policy, if it can be made.
+pub(in crate::config) fn policy(
+    root: &mut Section<'_>,
+    upstreams: &Upstreams<'_>,
+    credentials: CredentialRules,
+    realm: &str,
+) -> Option<Policy> {
+    let routes = routes(root, upstreams);
+    let (places, routes): (Vec<Place>, Vec<Route>) = routes.into_iter().unzip();
+    let names: Vec<Box<str>> = routes.iter().map(|route| route.name.clone()).collect();
+    let conflicts = Conflicts { reader: root.reader(), places, names };
+    match Policy::new(routes, credentials, realm) {
+        Ok(policy) => {
+            policy.warnings().into_iter().for_each(|conflict| conflicts.report(conflict));
+            Some(policy)
+        }
+        Err(all) => {
+            all.into_iter().for_each(|conflict| conflicts.report(conflict));
+            None
+        }
+    }
+}
+
+/// The routes that are right, and where they stand.
+fn routes(root: &mut Section<'_>, upstreams: &Upstreams<'_>) -> Vec<(Place, Route)> {
+    let entries = root.entries("routes");
+    if entries.is_empty() {
+        let hint = "for example [[routes]] with name, path, require and upstream";
+        root.reader().absent(root.at(), "there is no route", Some(hint.into()));
+    }
+    let mut names = Names::default();
+    let mut routes = Vec::new();
+    for mut entry in entries {
+        let at = entry.at().clone();
+        routes.extend(route(&mut entry, upstreams, &mut names).map(|route| (at, route)));
+    }
+    for (name, place) in &upstreams.names {
+        if !names.upstreams.contains(name) {
+            let hint = "remove it, or name it in a route: upstream = \"…\"";
+            let message = format!("no route leads to the upstream `{name}`");
+            root.reader().warn(place.at(), message, Some(hint.into()));
+        }
+    }
+    routes
+}
+
+/// What was named so far.
+#[derive(Default)]
+struct Names {
+    routes: HashMap<Box<str>, Place>,
+    upstreams: Vec<Box<str>>,
+}
+
+fn route(entry: &mut Section<'_>, upstreams: &Upstreams<'_>, names: &mut Names) -> Option<Route> {
+    let name = route_name(entry, names);
+    let path = entry.require("path", "\"/api/v1/orders/{id}\"").and_then(|v| v.parse(path));
+    let methods = methods(entry);
+    let host = entry.read("host", host);
+    let access = access(entry);
+    let upstream = upstream(entry, upstreams);
+    names.upstreams.extend(upstream.clone());
+    let options = options(entry);
+    Some(Route {
+        name: name?,
+        path: path?,
+        methods,
+        host,
+        access: access?,
+        upstream: upstream?,
+        options,
+    })
+}
+
+fn route_name(entry: &mut Section<'_>, names: &mut Names) -> Option<Box<str>> {
+    let value = entry.require("name", "\"orders-read\"")?;
+    let name = value.parse(|text| match text {
+        // The label of requests that match no route.
+        "none" => Err(Fault::new("is the metric label of requests without a route")
+            .hint("choose another name")),
+        _ => entry_name(text),
+    })?;
+    if let Some(first) = names.routes.get(&name) {
+        let hint =
+            format!("the other one is {}; names are metric labels", at(value.reader(), first));
+        value.reader().error(value.at(), format!("a second route is named `{name}`"), Some(hint));
+    } else {
+        names.routes.insert(name.clone(), value.at().clone());
+    }
+    Some(name)
+}
+
+fn methods(entry: &mut Section<'_>) -> Option<MethodSet> {
+    let value = entry.take("methods")?;
+    if value.items()?.is_empty() {
+        let hint = "leave `methods` out for any method";
+        value.reader().error(
+            value.at(),
+            "`methods` is empty: nothing could match",
+            Some(hint.into()),
+        );
+    }
+    Some(MethodSet::new(value.list(method)?))
+}
+
+/// Exactly one of `require`, `require_any` and `public = true`: absence is never everything.
+fn access(entry: &mut Section<'_>) -> Option<Access> {
+    let require = entry.take("require");
+    let require_any = entry.take("require_any");
+    // `public = false` says what is so anyway.
+    let public = entry.take("public").filter(|value| value.flag() != Some(false));
+    match (require, require_any, public) {
+        (Some(all), None, None) => {
+            Some(Access::Require(Requirement::All(all.list(permission)?.into())))
+        }
+        (None, Some(any), None) => Some(Access::Require(Requirement::Any(any_of(&any)?.into()))),
+        (None, None, Some(_)) => Some(Access::Public),
+        (None, None, None) => {
+            let hint = "add require = [\"…\"], require = [] for any valid key, or public = true";
+            let message = "the route does not say who may call it";
+            entry.reader().absent(entry.at(), message, Some(hint.into()));
+            None
+        }
+        (require, require_any, public) => {
+            let last = public.or(require_any).or(require)?;
+            let message = "`require`, `require_any` and `public` exclude each other";
+            last.reader().error(last.at(), message, Some("keep one of them".into()));
+            None
+        }
+    }
+}
+
+fn any_of(value: &Value<'_>) -> Option<Vec<Permission>> {
+    let permissions = value.list(permission)?;
+    if value.items()?.is_empty() {
+        let hint = "require = [] lets any valid key in";
+        let message = "`require_any` is empty: nobody could call";
+        value.reader().error(value.at(), message, Some(hint.into()));
+    }
+    Some(permissions)
+}
+
+fn upstream(entry: &mut Section<'_>, upstreams: &Upstreams<'_>) -> Option<Box<str>> {
+    let value = entry.require("upstream", "\"orders\"")?;
+    let name = value.parse(nothing_empty)?;
+    let known = || upstreams.names.iter().map(|(name, _)| name.as_ref()).chain([MANAGEMENT]);
+    if known().any(|known| known == name) {
+        return Some(name.into());
+    }
+    let message = format!("`{}` is not an upstream", value.shown());
+    let hint = nearest(&name, known())
+        .unwrap_or_else(|| format!("known are {}", known().collect::<Vec<_>>().join(", ")));
+    value.reader().absent(value.at(), message, Some(hint));
+    None
+}
+
+fn options(entry: &mut Section<'_>) -> RouteOptions {
+    entry.not_yet("rate", |value| value.parse(rate));
+    entry.not_yet("cors", |value| cors(value.table()?));
+    entry.not_yet("shadow", |value| value.flag().filter(|on| *on));
+    entry.not_yet("allow_encoded_slash", |value| value.flag().filter(|on| *on));
+    entry.not_yet("allow_semicolon", |value| value.flag().filter(|on| *on));
+    let mut options = RouteOptions {
+        websocket: entry.flag("websocket").unwrap_or(false),
+        environments: entry.list("environments", environment).unwrap_or_default().into(),
+        max_body: entry.read("max_body", size),
+        forward_key: entry.flag("forward_key").unwrap_or(false),
+        // On a route of the operator, `admin` is a name like any other.
+        admin_suffices: false,
+        ..RouteOptions::default()
+    };
+    if let Some(mut table) = entry.table("timeouts") {
+        options.timeouts.connect = table.read("connect", duration);
+        options.timeouts.read = table.read("read", duration);
+        options.timeouts.write = table.read("write", duration);
+    }
+    options
+}
+
+/// Who may call from a browser, and how.
+fn cors(mut table: Section<'_>) -> Option<()> {
+    table.list("origins", nothing_empty);
+    table.list("methods", method);
+    table.list("headers", nothing_empty);
+    table.read("max_age", duration);
+    table.flag("credentials");
+    Some(())
+}
+
+/// Tells of routes that cannot stand beside each other, at the later one.
+struct Conflicts<'r, 'd> {
+    reader: &'r Reader<'d>,
+    places: Vec<Place>,
+    names: Vec<Box<str>>,
+}
+
+impl Conflicts<'_, '_> {
+    fn report(&self, conflict: Conflict) {
+        match conflict {
+            Conflict::Equal { first, second } => {
+                let (names, hint) =
+                    self.describe(first, second, "make path, host or methods differ");
+                self.reader.error(
+                    &self.places[second],
+                    format!("{names} match the same requests"),
+                    Some(hint),
+                );
+            }
+            Conflict::Shadowed { first, second } => {
+                let (first_name, name) = (&self.names[first], &self.names[second]);
+                let (_, hint) = self.describe(first, second, "remove it or make it more specific");
+                let message =
+                    format!("route `{name}` can never match: `{first_name}` takes everything");
+                self.reader.warn(&self.places[second], message, Some(hint));
+            }
+            Conflict::Lookalike { first, second } => {
+                let why = "a lenient upstream would mix them up, so such requests are refused";
+                let (names, hint) = self.describe(first, second, why);
+                let message = format!("{names} differ only in case or a trailing slash");
+                self.reader.warn(&self.places[second], message, Some(hint));
+            }
+        }
+    }
+
+    fn describe(&self, first: usize, second: usize, advice: &str) -> (String, String) {
+        let names = format!("routes `{}` and `{}`", self.names[first], self.names[second]);
+        (names, format!("the other one is {}; {advice}", at(self.reader, &self.places[first])))
+    }
+}
+
+fn at(reader: &Reader<'_>, place: &Place) -> String {
+    match reader.line_and_column(place) {
+        Some((line, column)) => format!("at {line}:{column}"),
+        None => "elsewhere".into(),
+    }
+}
