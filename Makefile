@@ -20,9 +20,10 @@ lint:
 # The decision and the directory, in-process.
 bench:
 	@deploy/prerequisites.sh cc cmake
-	cargo bench --locked
+	cargo bench --locked --bench decision
 
 # Gatepost against bare Pingora: requests/s, latency, CPU and instructions per request.
 bench-proxy:
 	@deploy/prerequisites.sh cc cmake wrk valgrind
 	cargo bench --locked --bench proxy
+	cargo bench --locked --bench proxy -- --callgrind
