@@ -48,7 +48,8 @@ fn routes(root: &mut Section<'_>, upstreams: &Upstreams<'_>) -> Vec<(Place, Rout
         routes.extend(route(&mut entry, upstreams, &mut names).map(|route| (at, route)));
     }
     for (name, place) in &upstreams.names {
-        if !names.upstreams.contains(name) {
+        // A route that could not be read may well have led there.
+        if !root.reader().failed() && !names.upstreams.contains(name) {
             let hint = "remove it, or name it in a route: upstream = \"…\"";
             let message = format!("no route leads to the upstream `{name}`");
             root.reader().warn(place.at(), message, Some(hint.into()));
