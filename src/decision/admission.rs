@@ -1,11 +1,16 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Credential, Denial, Refusal};
+use super::strip::Strip;
+use super::{Credential, Denial, Refusal, credential, shape};
 use crate::key::{KeyRecord, Permission};
-use crate::policy::{Policy, Route};
+use crate::policy::{Access, CredentialRules, Match, Policy, Requirement, Route};
 use crate::request::RequestView;
+
+/// When the store is away: long enough for a restart, short enough to be worth a retry.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The permission to forward one request. Its fields are private and it is made only here:
 /// without one there is no upstream.
@@ -13,7 +18,15 @@ use crate::request::RequestView;
 pub struct Admission {
     route: Arc<Route>,
     key: Option<Arc<KeyRecord>>,
-    matched: Vec<Permission>,
+    matched: Matched,
+    read_from_authorization: bool,
+}
+
+/// Most keys have all that is required; then nothing is copied.
+#[derive(Clone, Debug)]
+enum Matched {
+    AllRequired,
+    These(Vec<Permission>),
 }
 
 impl Admission {
@@ -28,7 +41,20 @@ impl Admission {
 
     /// The required permissions that the key matched.
     pub fn matched(&self) -> &[Permission] {
-        &self.matched
+        match (&self.matched, &self.route.access) {
+            (Matched::These(permissions), _) => permissions,
+            (Matched::AllRequired, Access::Require(requirement)) => requirement.permissions(),
+            (Matched::AllRequired, Access::Public) => &[],
+        }
+    }
+
+    /// What to take out of the request before it is forwarded; `rules` are those of the policy
+    /// that admitted it.
+    pub fn strip<'p>(&self, rules: &'p CredentialRules) -> Strip<'p> {
+        match self.route.options.forward_key {
+            true => Strip::nothing(),
+            false => Strip::of(rules, self.read_from_authorization),
+        }
     }
 }
 
@@ -49,6 +75,7 @@ pub enum Opening {
 pub struct Question {
     route: Arc<Route>,
     credential: Credential,
+    read_from_authorization: bool,
 }
 
 /// What was found under a credential.
@@ -62,19 +89,23 @@ pub enum Answer {
 
 /// Steps 1 to 4: shape, route, public, credential.
 pub fn open(view: &RequestView<'_>, policy: &Policy) -> Opening {
-    let _ = (view, policy, Denial::NoRoute);
-    todo!()
-}
-
-impl Question {
-    pub fn credential(&self) -> &Credential {
-        &self.credential
+    let route = match find_route(view, policy) {
+        Ok(route) => route,
+        Err(refusal) => return Opening::Deny(refusal),
+    };
+    if let Access::Public = route.access {
+        return match admit_public(view, route) {
+            Ok(admission) => Opening::Allow(admission),
+            Err(refusal) => Opening::Deny(refusal),
+        };
     }
-
-    /// Steps 5 to 7: the secret, the key's and the account's state, the permissions.
-    pub fn close(self, answer: Answer, view: &RequestView<'_>, now: Timestamp) -> Verdict {
-        let _ = (answer, view, now);
-        todo!()
+    match credential::read(view, &policy.credentials) {
+        Ok((credential, source)) => Opening::Ask(Question {
+            route: Arc::clone(route),
+            credential,
+            read_from_authorization: source.is_authorization(),
+        }),
+        Err(denial) => Opening::Deny(refuse(route, denial)),
     }
 }
 
@@ -86,6 +117,152 @@ pub fn admit_known(
     key: &Arc<KeyRecord>,
     now: Timestamp,
 ) -> Verdict {
-    let _ = (view, policy, key, now);
-    todo!()
+    let route = find_route(view, policy)?;
+    match &route.access {
+        Access::Public => admit_public(view, route),
+        Access::Require(requirement) => {
+            admit_key(view, route, requirement, Arc::clone(key), false, now)
+        }
+    }
+}
+
+impl Question {
+    pub fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
+    /// Steps 5 to 7: the secret, the key's and the account's state, the permissions.
+    pub fn close(self, answer: Answer, view: &RequestView<'_>, now: Timestamp) -> Verdict {
+        let route = &self.route;
+        let key = match answer {
+            Answer::Known(key) if key.digest == *self.credential.digest() => key,
+            Answer::Known(_) | Answer::Unknown => return Err(refuse(route, Denial::InvalidKey)),
+            Answer::Unavailable => {
+                let refusal = refuse(route, Denial::AuthUnavailable);
+                return Err(Refusal { retry_after: Some(RETRY_AFTER), ..refusal });
+            }
+        };
+        match &route.access {
+            Access::Public => admit_public(view, route),
+            Access::Require(requirement) => {
+                admit_key(view, route, requirement, key, self.read_from_authorization, now)
+            }
+        }
+    }
+}
+
+/// Steps 1 and 2: shape and route.
+fn find_route<'p>(view: &RequestView<'_>, policy: &'p Policy) -> Result<&'p Arc<Route>, Refusal> {
+    let host = shape::check(view)?;
+    match policy.find(view.method, &host, view.path()) {
+        Match::Route(route) => Ok(route),
+        Match::MethodNotAllowed(methods) => {
+            Err(Refusal { allow: Some(methods), ..Refusal::new(Denial::MethodNotAllowed) })
+        }
+        Match::Ambiguous => Err(shape::invalid(LOOKALIKE).into()),
+        Match::None => Err(Denial::NoRoute.into()),
+    }
+}
+
+const LOOKALIKE: &str = "The path differs from another route's only in case, encoding or a slash";
+
+/// Step 3.
+fn admit_public(view: &RequestView<'_>, route: &Arc<Route>) -> Verdict {
+    check_upgrade(view, route, None)?;
+    Ok(Admission {
+        route: Arc::clone(route),
+        key: None,
+        matched: Matched::AllRequired,
+        read_from_authorization: false,
+    })
+}
+
+/// Steps 6, 7 and 9. Every refusal names the key: its secret was right.
+fn admit_key(
+    view: &RequestView<'_>,
+    route: &Arc<Route>,
+    requirement: &Requirement,
+    key: Arc<KeyRecord>,
+    read_from_authorization: bool,
+    now: Timestamp,
+) -> Verdict {
+    let judged = check_state(view, route, &key, now)
+        .map_err(|denial| refuse(route, denial))
+        .and_then(|()| check_permissions(route, requirement, &key));
+    match judged {
+        Ok(matched) => {
+            check_upgrade(view, route, Some(&key))?;
+            Ok(Admission {
+                route: Arc::clone(route),
+                key: Some(key),
+                matched,
+                read_from_authorization,
+            })
+        }
+        Err(refusal) => Err(Refusal { key: Some(key), ..refusal }),
+    }
+}
+
+/// Step 6. What is final comes first, then the key before its owner, then where it is used.
+fn check_state(
+    view: &RequestView<'_>,
+    route: &Route,
+    key: &KeyRecord,
+    now: Timestamp,
+) -> Result<(), Denial> {
+    let (owner, environments) = (&key.owner, &route.options.environments);
+    let client = view.client.to_canonical();
+    let denials = [
+        (key.revoked_at.is_some(), Denial::KeyRevoked),
+        (key.disabled, Denial::KeyDisabled),
+        (key.expires_at.is_some_and(|end| end <= now), Denial::KeyExpired),
+        (owner.disabled, Denial::AccountDisabled),
+        (owner.lock.is_some_and(|lock| lock.holds(now)), Denial::AccountLocked),
+        (
+            !key.allowed_ips.is_empty() && !key.allowed_ips.iter().any(|net| net.contains(&client)),
+            Denial::IpNotAllowed,
+        ),
+        (
+            !environments.is_empty() && !environments.contains(&key.environment),
+            Denial::EnvironmentNotAllowed,
+        ),
+    ];
+    denials.into_iter().find(|(holds, _)| *holds).map_or(Ok(()), |(_, denial)| Err(denial))
+}
+
+/// Step 7.
+fn check_permissions(
+    route: &Arc<Route>,
+    requirement: &Requirement,
+    key: &KeyRecord,
+) -> Result<Matched, Refusal> {
+    if let Requirement::All(required) = requirement
+        && required.iter().all(|permission| key.allows(permission))
+    {
+        return Ok(Matched::AllRequired);
+    }
+    requirement.judge(key).map(Matched::These).or_else(|missing| {
+        let admin = Permission::admin();
+        if route.options.admin_suffices && key.allows(&admin) {
+            return Ok(Matched::These(vec![admin]));
+        }
+        Err(Refusal { missing, ..refuse(route, Denial::InsufficientPermissions) })
+    })
+}
+
+/// Step 9: what the request wants to become.
+fn check_upgrade(
+    view: &RequestView<'_>,
+    route: &Arc<Route>,
+    key: Option<&Arc<KeyRecord>>,
+) -> Result<(), Refusal> {
+    shape::check_upgrade(view, route).map_err(|fault| Refusal {
+        route: Some(Arc::clone(route)),
+        key: key.cloned(),
+        ..fault.into()
+    })
+}
+
+fn refuse(route: &Arc<Route>, denial: Denial) -> Refusal {
+    Refusal { route: Some(Arc::clone(route)), ..Refusal::new(denial) }
 }

@@ -109,6 +109,33 @@ impl Denial {
         }
     }
 
+    /// The kind of problem in two or three words (RFC 9457, `title`).
+    pub const fn title(self) -> &'static str {
+        match self {
+            Denial::InvalidRequest => "Invalid request",
+            Denial::UriTooLong => "URI too long",
+            Denial::HeadersTooLarge => "Headers too large",
+            Denial::BodyTooLarge => "Body too large",
+            Denial::NoRoute => "No route",
+            Denial::MethodNotAllowed => "Method not allowed",
+            Denial::MissingKey => "Missing key",
+            Denial::AmbiguousCredentials => "Ambiguous credentials",
+            Denial::InvalidKey => "Invalid key",
+            Denial::KeyDisabled => "Key disabled",
+            Denial::KeyExpired => "Key expired",
+            Denial::KeyRevoked => "Key revoked",
+            Denial::AccountLocked => "Account locked",
+            Denial::AccountDisabled => "Account disabled",
+            Denial::IpNotAllowed => "IP not allowed",
+            Denial::EnvironmentNotAllowed => "Environment not allowed",
+            Denial::InsufficientPermissions => "Insufficient permissions",
+            Denial::SourceBlocked => "Source blocked",
+            Denial::RateLimited => "Rate limited",
+            Denial::QuotaExceeded => "Quota exceeded",
+            Denial::AuthUnavailable => "Authentication unavailable",
+        }
+    }
+
     /// What the client reads: a constant, so that no cause can leak into it.
     pub const fn detail(self) -> &'static str {
         match self {

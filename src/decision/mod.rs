@@ -7,12 +7,15 @@
 mod admission;
 mod credential;
 mod denial;
+mod head;
 mod outcome;
 mod problem;
 mod shape;
+mod strip;
 
 pub use admission::{Admission, Answer, Opening, Question, Verdict, admit_known, open};
-pub use credential::{Credential, strip_plan};
+pub use credential::Credential;
 pub use denial::{Denial, Refusal};
 pub use outcome::{Failure, Outcome};
 pub use problem::ProblemAnswer;
+pub use strip::{HeaderEdit, Strip};

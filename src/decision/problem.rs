@@ -1,7 +1,12 @@
+use std::time::Duration;
+
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Failure, Refusal};
+use super::{Denial, Failure, Refusal};
+use crate::key::Permission;
 
 /// A refusal as every door answers it: RFC 9457 `application/problem+json`.
 #[derive(Clone, Debug)]
@@ -13,15 +18,96 @@ pub struct ProblemAnswer {
     pub body: Vec<u8>,
 }
 
+#[derive(Serialize)]
+struct Problem<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    request_id: Uuid,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    required: &'a [Permission],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+}
+
 impl ProblemAnswer {
     pub fn new(refusal: &Refusal, realm: &str, request_id: Uuid) -> Self {
-        let _ = (refusal, realm, request_id);
-        todo!()
+        let denial = refusal.denial;
+        let retry_after = retry_after(refusal);
+        let mut answer = Self::of(&Problem {
+            kind: format!("urn:gatepost:denial:{}", denial.code()),
+            title: denial.title(),
+            status: denial.status().as_u16(),
+            detail: refusal.detail(),
+            code: denial.code(),
+            request_id,
+            required: &refusal.missing,
+            retry_after,
+        });
+        if denial.status() == StatusCode::UNAUTHORIZED {
+            answer.headers.extend(challenges(denial, realm).map(|value| (WWW_AUTHENTICATE, value)));
+        }
+        answer.headers.extend(refusal.allow.iter().map(|m| (ALLOW, m.to_allow_header())));
+        answer.headers.extend(retry_after.map(|seconds| (RETRY_AFTER, seconds.into())));
+        answer
     }
 
     /// The answer to a request that was let in and then failed.
     pub fn failure(failure: Failure, request_id: Uuid) -> Self {
-        let _ = (failure, request_id);
-        todo!()
+        Self::of(&Problem {
+            kind: format!("urn:gatepost:failure:{}", failure.code()),
+            title: failure.status().canonical_reason().unwrap_or("Failure"),
+            status: failure.status().as_u16(),
+            detail: failure.detail(),
+            code: failure.code(),
+            request_id,
+            required: &[],
+            retry_after: None,
+        })
     }
+
+    fn of(problem: &Problem<'_>) -> Self {
+        Self {
+            status: StatusCode::from_u16(problem.status).unwrap_or(StatusCode::FORBIDDEN),
+            headers: vec![
+                (CONTENT_TYPE, HeaderValue::from_static("application/problem+json")),
+                (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+            ],
+            // Strings and numbers always have a JSON form.
+            body: serde_json::to_vec(problem).unwrap_or_default(),
+        }
+    }
+}
+
+/// Whole seconds, rounded up, and never "at once": every refusal for a time says how long.
+fn retry_after(refusal: &Refusal) -> Option<u64> {
+    let for_a_time = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE]
+        .contains(&refusal.denial.status());
+    let wait = refusal.retry_after.or(for_a_time.then_some(Duration::ZERO))?;
+    Some((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1))
+}
+
+/// One challenge for each way to send a key. RFC 6750 wants no `error` where nothing was sent.
+fn challenges(denial: Denial, realm: &str) -> [HeaderValue; 2] {
+    let realm = quoted(realm);
+    let error = if denial == Denial::MissingKey { "" } else { ", error=\"invalid_token\"" };
+    // `quoted` leaves nothing that a header value may not hold.
+    let value =
+        |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("ApiKey"));
+    [value(format!("ApiKey realm={realm}")), value(format!("Bearer realm={realm}{error}"))]
+}
+
+/// A quoted-string of RFC 9110; what is not printable ASCII has no place in a header.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars().filter(|c| matches!(c, ' '..='~')) {
+        if matches!(c, '"' | '\\') {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    quoted + "\""
 }

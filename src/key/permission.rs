@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 /// The longest resource or action.
 const MAX_SIDE: usize = 64;
 
+const ADMIN: &str = "admin";
+
 /// One concrete permission, `resource:action`, or `admin`, which stands alone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -29,6 +31,11 @@ impl Permission {
         }
         check(text, is_name)?;
         Ok(Self(text.into()))
+    }
+
+    /// The one without a resource. On management endpoints it implies the others.
+    pub fn admin() -> Self {
+        Self(ADMIN.into())
     }
 
     pub fn as_str(&self) -> &str {
@@ -76,7 +83,7 @@ fn covers(pattern: &str, other: &str) -> bool {
 }
 
 fn check(text: &str, is_side: impl Fn(&str) -> bool) -> Result<(), InvalidPermission> {
-    if text == "admin" {
+    if text == ADMIN {
         return Ok(());
     }
     let Some((resource, action)) = text.split_once(':') else {

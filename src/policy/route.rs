@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use http::HeaderName;
+use http::header::AUTHORIZATION;
 
 use super::{HostPattern, MethodSet, PathPattern};
 use crate::key::{Environment, Grants, KeyRecord, Permission};
@@ -98,6 +99,17 @@ pub enum KeySource {
     Bearer,
     Query(Box<str>),
     Cookie(Box<str>),
+}
+
+impl KeySource {
+    /// Whether it shares its header with whatever the application itself may use.
+    pub fn is_authorization(&self) -> bool {
+        match self {
+            KeySource::Bearer => true,
+            KeySource::Header(name) => name == AUTHORIZATION,
+            KeySource::Query(_) | KeySource::Cookie(_) => false,
+        }
+    }
 }
 
 /// What the decision needs to know about credentials.
