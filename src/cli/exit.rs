@@ -49,6 +49,7 @@ impl From<StoreError> for Failed {
             StoreError::NotFound { .. } => Exit::NotFound,
             StoreError::Conflict { .. }
             | StoreError::Protected(_)
+            | StoreError::Invalid(_)
             | StoreError::Incompatible(_) => Exit::Failure,
         };
         Self::new(exit, format!("error: {error}"))

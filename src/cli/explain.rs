@@ -99,12 +99,13 @@ fn print_losers(
 /// alone and on the route's own host.
 fn loss(route: &Route, probe: &Probe, winner: Option<&Arc<Route>>) -> Option<&'static str> {
     let alone = Policy::new(vec![route.clone()], CredentialRules::default(), "").ok()?;
-    let own_host = route.host.as_ref().map_or(probe.host(), |host| host.as_str());
+    let asked_host = probe.host_name();
+    let own_host = route.host.as_ref().map_or(asked_host.as_str(), |host| host.as_str());
     let path = probe.path.split('?').next().unwrap_or_default();
     match alone.find(&probe.method, own_host, path.as_bytes()) {
         Match::None => None,
         Match::Ambiguous => Some("the path differs in case or a trailing slash"),
-        _ if own_host != probe.host() => Some("it is for another host"),
+        _ if own_host != asked_host => Some("it is for another host"),
         Match::MethodNotAllowed(_) => Some("it does not take this method"),
         Match::Route(_) if winner.is_some() => Some("it is less specific"),
         Match::Route(_) => Some("the request is refused before any route"),

@@ -42,6 +42,13 @@ impl Probe {
         self.host.as_deref().unwrap_or("localhost")
     }
 
+    /// The host as routes name it: lower case, without a port.
+    pub(super) fn host_name(&self) -> String {
+        let host = self.host();
+        let authority = host.parse::<http::uri::Authority>();
+        authority.as_ref().map_or(host, |authority| authority.host()).to_ascii_lowercase()
+    }
+
     pub(super) fn judge(&self, policy: &Policy) -> Verdict {
         // A host that is no header value is no host either.
         let host =

@@ -3,13 +3,13 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::reader::{Reader, Section};
+use super::reader::{Document, Reader, Section};
 use super::sections::store::Origin;
 use super::sections::{later, listeners, routes, services, store, tests, upstreams};
 use super::{Config, Environment, Problem, Problems, Severity};
 
-/// Tens of thousands of routes; what is larger is not a configuration.
-const MAX_FILE: u64 = 16 * 1024 * 1024;
+/// Twenty thousand routes; what is larger is not a configuration.
+const MAX_FILE: u64 = 4 * 1024 * 1024;
 
 /// Every bit that lets others than owner and group read.
 const READABLE_BY_OTHERS: u32 = 0o004;
@@ -40,7 +40,9 @@ impl Config {
     fn parse(text: &str, origin: Origin<'_>, environment: &Environment) -> Result<Self, Problems> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let name = origin.path.display().to_string();
-        let (reader, table) = Reader::new(text, &name, environment);
+        let document = Document::new(text);
+        let table = document.table();
+        let reader = Reader::new(&document, &name, environment);
         let whole = whole(Section::root(&reader, &table), origin);
         let failed = reader.failed();
         let problems = reader.finish();
@@ -84,7 +86,7 @@ fn read(path: &Path) -> io::Result<(Vec<u8>, bool)> {
     let mut bytes = Vec::new();
     file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 16 MiB"));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 4 MiB"));
     }
     Ok((bytes, metadata.permissions().mode() & READABLE_BY_OTHERS != 0))
 }

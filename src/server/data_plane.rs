@@ -1,8 +1,9 @@
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pingora::server::configuration::ServerConf;
-use pingora::services::Service;
+use pingora::services::{Service, ServiceReadyNotifier, ServiceWithDependents};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -30,6 +31,7 @@ pub struct DataPlane {
     runtime: Runtime,
     service: JoinHandle<()>,
     shutdown: watch::Sender<bool>,
+    in_flight: proxy::InFlight,
 }
 
 impl DataPlane {
@@ -39,22 +41,30 @@ impl DataPlane {
         for addr in &addrs {
             probe(*addr).await?;
         }
+        let deadline = Instant::now() + START_PATIENCE;
         let conf = ServerConf {
             threads: parts.settings.threads,
             upstream_keepalive_pool_size: UPSTREAM_POOL,
             max_retries: MAX_RETRIES,
             ..ServerConf::default()
         };
-        let mut service =
-            proxy::service(&std::sync::Arc::new(conf), parts).map_err(ServeError::Proxy)?;
+        let proxy::DataPlane { mut service, background, in_flight } =
+            proxy::service(&Arc::new(conf), parts)
+                .map_err(|error| ServeError::Proxy(error.to_string()))?;
         let (shutdown, watching) = watch::channel(false);
-        let mut service =
-            runtime.spawn(async move { service.start_service(None, watching, 1).await });
-        let deadline = Instant::now() + START_PATIENCE;
+        for beside in background {
+            first_run(beside, watching.clone(), deadline).await;
+        }
+        let mut service = runtime
+            .spawn(async move { Service::start_service(&mut service, None, watching, 1).await });
         for addr in addrs {
             accepting(addr, deadline, &mut service).await?;
         }
-        Ok(Self { runtime, service, shutdown })
+        Ok(Self { runtime, service, shutdown, in_flight })
+    }
+
+    pub fn in_flight(&self) -> &proxy::InFlight {
+        &self.in_flight
     }
 
     /// Resolves when the listeners end without having been asked to.
@@ -72,6 +82,24 @@ impl DataPlane {
     /// Ends everything that is still running.
     pub fn end(self) {
         self.runtime.shutdown_background();
+    }
+}
+
+/// Starts what resolves names and checks health of an upstream, on the control runtime, and waits
+/// until it has done so once.
+async fn first_run(
+    mut beside: Box<dyn ServiceWithDependents>,
+    shutdown: watch::Receiver<bool>,
+    deadline: Instant,
+) {
+    let name = beside.name().to_owned();
+    let (ready, mut waiting) = watch::channel(false);
+    tokio::spawn(async move {
+        beside.start_service(None, shutdown, 1, ServiceReadyNotifier::new(ready)).await;
+    });
+    let first = tokio::time::timeout_at(deadline, waiting.wait_for(|ready| *ready)).await;
+    if first.is_err() {
+        tracing::warn!(upstream = name, "not resolved or checked yet; requests to it fail");
     }
 }
 

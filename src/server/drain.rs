@@ -49,9 +49,9 @@ async fn settle(node: &mut Node) {
     let deadline = Instant::now() + node.grace;
     announce(node, deadline).await;
     node.data.stop_accepting().await;
-    while node.in_flight.count() > 0 {
+    while node.data.in_flight().count() > 0 {
         if Instant::now() >= deadline {
-            tracing::warn!(cut = node.in_flight.count(), "the grace time is over");
+            tracing::warn!(cut = node.data.in_flight().count(), "the grace time is over");
             return;
         }
         sleep(TICK).await;
@@ -61,12 +61,12 @@ async fn settle(node: &mut Node) {
 /// Every answer now says `Connection: close`. Ends when no request has come for a moment.
 async fn announce(node: &Node, deadline: Instant) {
     let end = deadline.min(Instant::now() + ANNOUNCE);
-    let mut seen = node.in_flight.started();
+    let mut seen = node.data.in_flight().started();
     let mut since = Instant::now();
     while Instant::now() < end {
         sleep(TICK).await;
-        let started = node.in_flight.started();
-        if started != seen || node.in_flight.count() > 0 {
+        let started = node.data.in_flight().started();
+        if started != seen || node.data.in_flight().count() > 0 {
             seen = started;
             since = Instant::now();
         } else if since.elapsed() >= QUIET {

@@ -56,7 +56,6 @@ pub enum ServeError {
 /// A running gateway: the control plane's tasks and the data plane.
 struct Node {
     health: Arc<Health>,
-    in_flight: proxy::InFlight,
     data: DataPlane,
     grace: Duration,
     management: JoinHandle<()>,
@@ -143,7 +142,6 @@ async fn start(config: Config, opened: ServingStore, data: Runtime) -> Result<No
     }));
 
     let grace = config.proxy.grace;
-    let in_flight = proxy::InFlight::default();
     let data = DataPlane::start(
         data,
         proxy::Parts {
@@ -155,22 +153,11 @@ async fn start(config: Config, opened: ServingStore, data: Runtime) -> Result<No
             metrics,
             health: health.clone(),
             in_process: hand_over(app, tokio::runtime::Handle::current()),
-            in_flight: in_flight.clone(),
             node: node_name,
         },
     )
     .await?;
-    Ok(Node {
-        health,
-        in_flight,
-        data,
-        grace,
-        management,
-        usage,
-        store_failed,
-        stop_management,
-        stop_usage,
-    })
+    Ok(Node { health, data, grace, management, usage, store_failed, stop_management, stop_usage })
 }
 
 /// The built-in upstream `management`: its work is done on the control runtime, whichever runtime

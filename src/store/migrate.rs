@@ -42,7 +42,7 @@ pub struct MigrationStatus {
 /// was applied has changed since, or when the schema is newer than this version knows.
 pub async fn up(url: &StoreUrl) -> Result<Vec<String>, StoreError> {
     match url {
-        StoreUrl::Postgres(_) => Err(StoreError::Unavailable("Postgres follows".into())),
+        StoreUrl::Postgres(url) => postgres::migrate::up(url, postgres::MIGRATIONS).await,
         StoreUrl::Sqlite(path) => {
             let path = path.clone();
             blocking(move || sqlite::migrate::up(&path, sqlite::MIGRATIONS)).await
@@ -56,7 +56,7 @@ pub async fn up(url: &StoreUrl) -> Result<Vec<String>, StoreError> {
 /// As for [`up`].
 pub async fn down(url: &StoreUrl) -> Result<Option<String>, StoreError> {
     match url {
-        StoreUrl::Postgres(_) => Err(StoreError::Unavailable("Postgres follows".into())),
+        StoreUrl::Postgres(url) => postgres::migrate::down(url, postgres::MIGRATIONS).await,
         StoreUrl::Sqlite(path) => {
             let path = path.clone();
             blocking(move || sqlite::migrate::down(&path, sqlite::MIGRATIONS)).await
@@ -70,7 +70,7 @@ pub async fn down(url: &StoreUrl) -> Result<Option<String>, StoreError> {
 /// As for [`up`].
 pub async fn status(url: &StoreUrl) -> Result<Vec<MigrationStatus>, StoreError> {
     match url {
-        StoreUrl::Postgres(_) => Err(StoreError::Unavailable("Postgres follows".into())),
+        StoreUrl::Postgres(url) => postgres::migrate::status(url, postgres::MIGRATIONS).await,
         StoreUrl::Sqlite(path) => {
             let path = path.clone();
             blocking(move || sqlite::migrate::status(&path, sqlite::MIGRATIONS)).await
@@ -164,7 +164,7 @@ fn compare(known: &[Migration], applied: &[Applied]) -> Result<(), StoreError> {
 
 /// A statement ends at a line that ends with a semicolon. Comments alone are none.
 pub(super) fn statements(sql: &str) -> impl Iterator<Item = &str> {
-    sql.split_inclusive(";\n").filter(|statement| first_line(statement) != "")
+    sql.split_inclusive(";\n").filter(|statement| !first_line(statement).is_empty())
 }
 
 /// The first line that is not a comment.
@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn both_dialects_have_the_same_numbers_and_plain_line_ends() {
         let numbers = |known: &[Migration]| known.iter().map(|m| m.version).collect::<Vec<_>>();
-
+        assert_eq!(numbers(postgres::MIGRATIONS), numbers(sqlite::MIGRATIONS));
         assert_eq!(
             numbers(postgres::MIGRATIONS),
             (1..=numbers(postgres::MIGRATIONS).len() as u32).collect::<Vec<_>>()

@@ -45,7 +45,7 @@ pub enum Access {
 /// serves from it.
 pub async fn open(settings: &StoreSettings, access: Access) -> Result<Arc<dyn Store>, StoreError> {
     Ok(match &settings.url {
-        StoreUrl::Postgres(_) => return Err(StoreError::Unavailable("Postgres follows".into())),
+        StoreUrl::Postgres(url) => Arc::new(postgres::PostgresStore::open(url, settings.pool)?),
         StoreUrl::Sqlite(path) => Arc::new(sqlite::SqliteStore::open(path, access)?),
     })
 }

@@ -14,7 +14,7 @@ pub(super) use net::{
 pub use units::{Quota, QuotaPeriod, Rate};
 pub(super) use units::{duration, duration_or_zero, quota, rate, size};
 
-/// Below this the two words have nothing to do with each other.
+/// Below this two words have nothing to do with each other.
 const ALIKE: f64 = 0.8;
 
 /// Comparing takes the product of the lengths.
@@ -26,11 +26,16 @@ pub(super) fn nearest<'c>(
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<String> {
     let word: String = word.chars().take(COMPARED).flat_map(char::to_lowercase).collect();
-    let likeness = |candidate: &str| strsim::jaro_winkler(&word, &candidate.to_lowercase());
     candidates
         .into_iter()
-        .map(|candidate| (likeness(candidate), candidate))
+        .map(|candidate| (likeness(&word, &candidate.to_lowercase()), candidate))
         .filter(|(likeness, _)| *likeness > ALIKE)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, candidate)| format!("did you mean `{candidate}`?"))
+}
+
+/// One slip of a finger makes two words alike, however short they are.
+fn likeness(a: &str, b: &str) -> f64 {
+    let one_slip = a.len() > 2 && strsim::osa_distance(a, b) <= 1;
+    if one_slip { 1.0 } else { strsim::jaro_winkler(a, b) }
 }

@@ -5,10 +5,10 @@ use crate::config::reader::Fault;
 use crate::config::{Balance, IdentityHeader};
 use crate::decision::Denial;
 use crate::key::{Environment, Pattern, Permission};
-use crate::policy::{KeySource, PathPattern, check_target};
+use crate::policy::{KeySource, MethodSet, PathPattern, check_target};
 
 /// The name of a route, an upstream or a tier: it becomes a metric label and a log field.
-pub(in crate::config) fn entry_name(text: &str) -> Result<Box<str>, Fault> {
+pub fn entry_name(text: &str) -> Result<Box<str>, Fault> {
     let fits = (1..=64).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     if fits {
@@ -19,25 +19,22 @@ pub(in crate::config) fn entry_name(text: &str) -> Result<Box<str>, Fault> {
 }
 
 /// One of a few words.
-pub(in crate::config) fn one_of(
-    words: &'static [&'static str],
-) -> impl Fn(&str) -> Result<&'static str, Fault> {
+pub fn one_of(words: &'static [&'static str]) -> impl Fn(&str) -> Result<&'static str, Fault> {
     move |text| {
         let known = words.iter().copied().find(|word| *word == text);
         known.ok_or_else(|| Fault {
-            reason: "is not a choice here".into(),
-            hint: nearest(text, words.iter().copied())
-                .or_else(|| Some(format!("one of {}", words.join(", ")))),
+            reason: format!("is none of {}", words.join(", ")),
+            hint: nearest(text, words.iter().copied()),
         })
     }
 }
 
-pub(in crate::config) fn nothing_empty(text: &str) -> Result<String, Fault> {
+pub fn nothing_empty(text: &str) -> Result<String, Fault> {
     if text.is_empty() { Err(Fault::new("must not be empty")) } else { Ok(text.to_owned()) }
 }
 
 /// How requests are spread over an upstream's servers.
-pub(in crate::config) fn balance(text: &str) -> Result<Balance, Fault> {
+pub fn balance(text: &str) -> Result<Balance, Fault> {
     match one_of(&["round-robin", "least-connections", "hash:client-ip"])(text)? {
         "hash:client-ip" => Ok(Balance::ClientIpHash),
         "least-connections" => {
@@ -48,7 +45,7 @@ pub(in crate::config) fn balance(text: &str) -> Result<Balance, Fault> {
 }
 
 /// The target of a health check.
-pub(in crate::config) fn local_path(text: &str) -> Result<String, Fault> {
+pub fn local_path(text: &str) -> Result<String, Fault> {
     if check_target(text.as_bytes()).is_ok() {
         Ok(text.to_owned())
     } else {
@@ -56,65 +53,25 @@ pub(in crate::config) fn local_path(text: &str) -> Result<String, Fault> {
     }
 }
 
-/// The methods registered with IANA that a proxy can forward; CONNECT and TRACE never are.
-const METHODS: &[&str] = &[
-    "ACL",
-    "BASELINE-CONTROL",
-    "BIND",
-    "CHECKIN",
-    "CHECKOUT",
-    "COPY",
-    "DELETE",
-    "GET",
-    "HEAD",
-    "LABEL",
-    "LINK",
-    "LOCK",
-    "MERGE",
-    "MKACTIVITY",
-    "MKCALENDAR",
-    "MKCOL",
-    "MKREDIRECTREF",
-    "MKWORKSPACE",
-    "MOVE",
-    "OPTIONS",
-    "ORDERPATCH",
-    "PATCH",
-    "POST",
-    "PROPFIND",
-    "PROPPATCH",
-    "PUT",
-    "QUERY",
-    "REBIND",
-    "REPORT",
-    "SEARCH",
-    "UNBIND",
-    "UNCHECKOUT",
-    "UNLINK",
-    "UNLOCK",
-    "UPDATE",
-    "UPDATEREDIRECTREF",
-    "VERSION-CONTROL",
-];
-
-pub(in crate::config) fn method(text: &str) -> Result<Method, Fault> {
-    if text == "CONNECT" || text == "TRACE" {
-        return Err(
-            Fault::new("is never forwarded").hint("remove it: Gatepost refuses it everywhere")
-        );
-    }
-    let registered = METHODS.contains(&text).then(|| Method::from_bytes(text.as_bytes()).ok());
-    registered.flatten().ok_or_else(|| {
-        let hint = nearest(text, METHODS.iter().copied());
-        Fault {
+/// A method registered with IANA that a proxy can forward.
+pub fn method(text: &str) -> Result<Method, Fault> {
+    let registered = MethodSet::is_registered(text).then(|| Method::from_bytes(text.as_bytes()));
+    let Some(Ok(method)) = registered else {
+        return Err(Fault {
             reason: "is not a method registered with IANA".into(),
-            hint: hint.or_else(|| Some("for example GET, POST, PUT, PATCH or DELETE".into())),
-        }
-    })
+            hint: nearest(text, MethodSet::registered().iter().copied())
+                .or_else(|| Some("for example GET, POST, PUT, PATCH or DELETE".into())),
+        });
+    };
+    if MethodSet::is_forwarded(&method) {
+        Ok(method)
+    } else {
+        Err(Fault::new("is never forwarded").hint("remove it: Gatepost refuses it everywhere"))
+    }
 }
 
 /// A path pattern.
-pub(in crate::config) fn path(text: &str) -> Result<PathPattern, Fault> {
+pub fn path(text: &str) -> Result<PathPattern, Fault> {
     PathPattern::parse(text).map_err(|cause| Fault {
         reason: format!("is not a path: {}", cause.reason),
         hint: cause.hint,
@@ -122,7 +79,7 @@ pub(in crate::config) fn path(text: &str) -> Result<PathPattern, Fault> {
 }
 
 /// One concrete permission, as a route asks for it.
-pub(in crate::config) fn permission(text: &str) -> Result<Permission, Fault> {
+pub fn permission(text: &str) -> Result<Permission, Fault> {
     if text.contains('*') {
         return Err(Fault::new("is a wildcard, and a route asks for permissions by name")
             .hint("name each permission; wildcards belong to roles and keys"));
@@ -131,7 +88,7 @@ pub(in crate::config) fn permission(text: &str) -> Result<Permission, Fault> {
 }
 
 /// What a key may hold: a permission or a wildcard.
-pub(in crate::config) fn pattern(text: &str) -> Result<Pattern, Fault> {
+pub fn pattern(text: &str) -> Result<Pattern, Fault> {
     Pattern::parse(text).map_err(|cause| permission_fault(cause.reason))
 }
 
@@ -139,14 +96,14 @@ fn permission_fault(reason: &str) -> Fault {
     Fault::new(format!("is not a permission: {reason}")).hint("for example orders:read")
 }
 
-pub(in crate::config) fn environment(text: &str) -> Result<Environment, Fault> {
+pub fn environment(text: &str) -> Result<Environment, Fault> {
     Environment::parse(text).ok_or_else(|| {
         Fault::new("is not an environment").hint("2 to 12 of a-z and 0-9, for example live or test")
     })
 }
 
 /// `header:NAME`, `bearer`, `query:NAME` or `cookie:NAME`.
-pub(in crate::config) fn key_source(text: &str) -> Result<KeySource, Fault> {
+pub fn key_source(text: &str) -> Result<KeySource, Fault> {
     let fault = |hint: &str| Err(Fault::new("is not a place to read a key from").hint(hint));
     let usage = "`header:NAME`, `bearer`, `query:NAME` or `cookie:NAME`";
     let (kind, name) = match text.split_once(':') {
@@ -184,7 +141,7 @@ fn is_parameter(name: &str) -> bool {
 }
 
 /// The realm in `WWW-Authenticate`: what fits between quotes.
-pub(in crate::config) fn realm(text: &str) -> Result<Box<str>, Fault> {
+pub fn realm(text: &str) -> Result<Box<str>, Fault> {
     let fits = (1..=64).contains(&text.len())
         && text.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'"' && b != b'\\');
     if fits {
@@ -195,23 +152,18 @@ pub(in crate::config) fn realm(text: &str) -> Result<Box<str>, Fault> {
     }
 }
 
-pub(in crate::config) fn identity(text: &str) -> Result<IdentityHeader, Fault> {
-    match text {
+pub fn identity(text: &str) -> Result<IdentityHeader, Fault> {
+    match one_of(&["key-name", "tier", "environment", "permissions", "assertion"])(text)? {
         "key-name" => Ok(IdentityHeader::KeyName),
         "tier" => Ok(IdentityHeader::Tier),
         "environment" => Ok(IdentityHeader::Environment),
         "permissions" => Ok(IdentityHeader::Permissions),
-        "assertion" => Err(Fault::new("is not available yet").hint("remove it for now")),
-        _ => Err(Fault {
-            reason: "is not something an upstream can be told".into(),
-            hint: nearest(text, ["key-name", "tier", "environment", "permissions"])
-                .or_else(|| Some("key-name, tier, environment or permissions".into())),
-        }),
+        _ => Err(Fault::new("is not available yet").hint("remove it for now")),
     }
 }
 
 /// `METHOD PATH`. The path is any text: a test may ask for one that is refused.
-pub(in crate::config) fn request_line(text: &str) -> Result<(Method, String), Fault> {
+pub fn request_line(text: &str) -> Result<(Method, String), Fault> {
     match text.split_once(' ') {
         Some((name, path)) if !path.is_empty() => match method(name) {
             Ok(method) => Ok((method, path.to_owned())),
@@ -226,7 +178,7 @@ pub(in crate::config) fn request_line(text: &str) -> Result<(Method, String), Fa
 }
 
 /// `allow` (`None`) or the code of a denial.
-pub(in crate::config) fn denial(text: &str) -> Result<Option<Denial>, Fault> {
+pub fn denial(text: &str) -> Result<Option<Denial>, Fault> {
     if text == "allow" {
         return Ok(None);
     }

@@ -8,7 +8,7 @@ use crate::config::reader::Fault;
 use crate::policy::HostPattern;
 
 /// An address to listen on.
-pub(in crate::config) fn socket_address(text: &str) -> Result<SocketAddr, Fault> {
+pub fn socket_address(text: &str) -> Result<SocketAddr, Fault> {
     text.parse().map_err(|_| {
         let fault = Fault::new("is not an address to listen on");
         if text.parse::<IpAddr>().is_ok() {
@@ -26,7 +26,7 @@ pub(in crate::config) fn socket_address(text: &str) -> Result<SocketAddr, Fault>
 }
 
 /// A network in CIDR notation, written by its first address.
-pub(in crate::config) fn network(text: &str) -> Result<IpNet, Fault> {
+pub fn network(text: &str) -> Result<IpNet, Fault> {
     let Ok(network) = text.parse::<IpNet>() else {
         let fault = Fault::new("is not a network");
         return Err(match text.parse::<IpAddr>() {
@@ -46,7 +46,7 @@ pub(in crate::config) fn network(text: &str) -> Result<IpNet, Fault> {
 }
 
 /// `host:port` of an upstream's server.
-pub(in crate::config) fn server_address(text: &str) -> Result<String, Fault> {
+pub fn server_address(text: &str) -> Result<String, Fault> {
     let fault = |hint: &str| Err(Fault::new("is not host:port").hint(hint));
     if let Some(rest) = text.strip_prefix("https://") {
         let rest = rest.trim_end_matches('/');
@@ -71,7 +71,7 @@ pub(in crate::config) fn server_address(text: &str) -> Result<String, Fault> {
 }
 
 /// The name that a server's certificate is checked against.
-pub(in crate::config) fn server_name(text: &str) -> Result<String, Fault> {
+pub fn server_name(text: &str) -> Result<String, Fault> {
     if is_host_name(text) {
         Ok(text.to_owned())
     } else {
@@ -95,7 +95,7 @@ fn is_host_name(text: &str) -> bool {
 }
 
 /// The host of a request, lower case, without a port.
-pub(in crate::config) fn host(text: &str) -> Result<HostPattern, Fault> {
+pub fn host(text: &str) -> Result<HostPattern, Fault> {
     HostPattern::parse(text).ok_or_else(|| {
         let fault = Fault::new("is not a host name");
         if text.contains('*') {
@@ -111,7 +111,7 @@ pub(in crate::config) fn host(text: &str) -> Result<HostPattern, Fault> {
 /// A store's address. A path is relative to `folder`, which is the configuration's.
 ///
 /// The faults tell nothing of the text: it may hold a password.
-pub(in crate::config) fn store_url(text: &str, folder: &Path) -> Result<StoreUrl, Fault> {
+pub fn store_url(text: &str, folder: &Path) -> Result<StoreUrl, Fault> {
     let hint =
         "sqlite://gatepost.db, sqlite:///var/lib/gatepost.db or postgres://user@host/database";
     if let Some(path) = text.strip_prefix("sqlite://") {
@@ -140,7 +140,7 @@ pub(in crate::config) fn store_url(text: &str, folder: &Path) -> Result<StoreUrl
 }
 
 /// The password in a store's address, if there is one.
-pub(in crate::config) fn url_password(url: &str) -> Option<&str> {
+pub fn url_password(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("://")?;
     let (before_query, query) = rest.split_once('?').unwrap_or((rest, ""));
     let in_query = query.split('&').find_map(|pair| pair.strip_prefix("password="));

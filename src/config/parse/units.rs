@@ -29,14 +29,14 @@ const DAY: u64 = 24 * 60 * 60;
 const LONGEST: Duration = Duration::from_secs(3660 * DAY);
 
 /// `250ms`, `10s`, `15min`, `1h`, `1d`; never zero.
-pub(in crate::config) fn duration(text: &str) -> Result<Duration, Fault> {
+pub fn duration(text: &str) -> Result<Duration, Fault> {
     match duration_or_zero(text)? {
         Duration::ZERO => Err(Fault::new("must be longer than nothing")),
         duration => Ok(duration),
     }
 }
 
-pub(in crate::config) fn duration_or_zero(text: &str) -> Result<Duration, Fault> {
+pub fn duration_or_zero(text: &str) -> Result<Duration, Fault> {
     let fault = || Fault::new("is not a duration").hint("for example 250ms, 10s, 15min, 1h or 1d");
     let (count, unit) = number_and_unit(text).ok_or_else(fault)?;
     let unit = match unit {
@@ -55,7 +55,7 @@ pub(in crate::config) fn duration_or_zero(text: &str) -> Result<Duration, Fault>
 }
 
 /// `512B`, `64KiB`, `10MiB`, `1GiB`.
-pub(in crate::config) fn size(text: &str) -> Result<u64, Fault> {
+pub fn size(text: &str) -> Result<u64, Fault> {
     let fault = || Fault::new("is not a size").hint("for example 512B, 64KiB, 10MiB or 1GiB");
     let (count, unit) = number_and_unit(text).ok_or_else(fault)?;
     let shift = match unit {
@@ -77,7 +77,7 @@ pub(in crate::config) fn size(text: &str) -> Result<u64, Fault> {
 }
 
 /// `100/s`, `60/min`, `1000/h`, `10000/d`.
-pub(in crate::config) fn rate(text: &str) -> Result<Rate, Fault> {
+pub fn rate(text: &str) -> Result<Rate, Fault> {
     let fault = || Fault::new("is not a rate").hint("for example 100/s, 60/min, 1000/h or 5000/d");
     let (count, unit) = text.split_once('/').ok_or_else(fault)?;
     let per = match unit {
@@ -91,7 +91,7 @@ pub(in crate::config) fn rate(text: &str) -> Result<Rate, Fault> {
 }
 
 /// `10000/month`, `…/week`, `…/day`, or `unlimited`.
-pub(in crate::config) fn quota(text: &str) -> Result<Quota, Fault> {
+pub fn quota(text: &str) -> Result<Quota, Fault> {
     let fault = || {
         Fault::new("is not a quota").hint("for example 10000/month, 500/week, 100/day or unlimited")
     };

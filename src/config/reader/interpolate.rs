@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn variables_are_replaced() {
-        assert_eq!(text("x${A}y${A}"), Ok("xoney".replace("ey", "eyone")));
+        assert_eq!(text("x${A}y${A}"), Ok("xoneyone".into()));
         assert_eq!(text("${EMPTY}"), Ok(String::new()));
     }
 

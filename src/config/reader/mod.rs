@@ -6,6 +6,7 @@
 //! it reported why. Values of the fixed sections can come from the environment instead of the file
 //! ([`Overrides`]); from there on the two are read alike.
 
+mod document;
 mod interpolate;
 mod lines;
 mod overrides;
@@ -13,13 +14,10 @@ mod section;
 mod value;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
 
-use toml::de::DeTable;
-
-use self::lines::Lines;
 use super::{Environment, Problem, Problems, Severity};
 
+pub(super) use self::document::Document;
 pub(super) use self::overrides::Overrides;
 pub(super) use self::section::Section;
 pub(super) use self::value::Value;
@@ -60,10 +58,8 @@ impl Fault {
 /// problems found so far.
 pub(super) struct Reader<'d> {
     origin: &'d str,
-    lines: Lines<'d>,
+    document: &'d Document<'d>,
     overrides: Overrides<'d>,
-    /// Lines that are not TOML: what else they seem to say is not worth a problem.
-    broken: BTreeSet<usize>,
     found: RefCell<Vec<Found>>,
     failed: Cell<bool>,
 }
@@ -76,30 +72,21 @@ struct Found {
 }
 
 impl<'d> Reader<'d> {
-    /// Reads `text` as far as it is TOML, and reports the lines that are not.
+    /// Begins with what is no TOML in the document.
     pub(super) fn new(
-        text: &'d str,
+        document: &'d Document<'d>,
         origin: &'d str,
         environment: &'d Environment,
-    ) -> (Self, DeTable<'d>) {
-        let (table, errors) = DeTable::parse_recoverable(text);
-        let mut reader = Self {
-            origin,
-            lines: Lines::new(text),
-            overrides: Overrides::new(environment),
-            broken: BTreeSet::new(),
-            found: RefCell::default(),
-            failed: Cell::new(false),
-        };
-        for error in errors {
-            let offset = error.span().map_or(text.len(), |span| span.start);
-            // One mistake often makes several errors on its line; the first tells most.
-            if !reader.broken.contains(&reader.lines.line(offset)) {
-                reader.error(&Place::At(offset), error.message(), None);
-                reader.broken.insert(reader.lines.line(offset));
-            }
+    ) -> Self {
+        let overrides = Overrides::new(environment);
+        let found = RefCell::default();
+        let reader = Self { origin, document, overrides, found, failed: Cell::new(false) };
+        for mistake in &document.mistakes {
+            let (message, hint) = (mistake.message.clone(), mistake.hint.clone());
+            reader.failed.set(true);
+            reader.push(&Place::At(mistake.offset), Severity::Error, message, hint);
         }
-        (reader, table.into_inner())
+        reader
     }
 
     pub(super) fn error(&self, at: &Place, message: impl Into<String>, hint: Option<String>) {
@@ -114,24 +101,27 @@ impl<'d> Reader<'d> {
     /// An error about something that is not there. While lines are broken it may well be on one of
     /// them, so nothing is said until they are mended.
     pub(super) fn absent(&self, at: &Place, message: impl Into<String>, hint: Option<String>) {
-        if self.broken.is_empty() {
+        if self.document.mistakes.is_empty() {
             self.error(at, message, hint);
         }
     }
 
     fn add(&self, at: &Place, severity: Severity, message: String, hint: Option<String>) {
-        if let Place::At(offset) = at
-            && self.broken.contains(&self.lines.line(*offset))
-        {
-            return;
+        // What else a broken line seems to say is not worth a problem.
+        let is_broken = |offset| self.document.broken.contains(&self.document.lines.line(offset));
+        if !matches!(at, Place::At(offset) if is_broken(*offset)) {
+            self.push(at, severity, message, hint);
         }
+    }
+
+    fn push(&self, at: &Place, severity: Severity, message: String, hint: Option<String>) {
         self.found.borrow_mut().push(Found { at: at.clone(), severity, message, hint });
     }
 
     /// The one-based line and column, if the place has them.
     pub(super) fn line_and_column(&self, at: &Place) -> Option<(usize, usize)> {
         match at {
-            Place::At(offset) => Some(self.lines.place(*offset)),
+            Place::At(offset) => Some(self.document.lines.place(*offset)),
             Place::File | Place::Variable(_) => None,
         }
     }

@@ -14,7 +14,7 @@ const COMMAND_LINE: [&str; 3] = ["GATEPOST_SERVER", "GATEPOST_KEY", "GATEPOST_KE
 const MAX_SECRET_FILE: u64 = 64 * 1024;
 
 /// The environment's say in the settings, and which of its names were asked for.
-pub(in crate::config) struct Overrides<'e> {
+pub struct Overrides<'e> {
     environment: &'e Environment,
     asked: RefCell<BTreeSet<String>>,
 }

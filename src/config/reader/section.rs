@@ -7,7 +7,7 @@ use crate::config::parse::nearest;
 
 /// A table, and which of its keys were taken. When it goes out of scope, the others are reported:
 /// there is no check that could be forgotten.
-pub(in crate::config) struct Section<'d> {
+pub struct Section<'d> {
     reader: &'d Reader<'d>,
     /// As it is written in a file: `[proxy]`, `[[routes]]`.
     title: String,
@@ -20,7 +20,7 @@ pub(in crate::config) struct Section<'d> {
 
 impl<'d> Section<'d> {
     /// The whole document.
-    pub(in crate::config) fn root(reader: &'d Reader<'d>, table: &'d DeTable<'d>) -> Self {
+    pub fn root(reader: &'d Reader<'d>, table: &'d DeTable<'d>) -> Self {
         Self::new(reader, String::new(), Place::File, Some(table))
     }
 
@@ -33,16 +33,16 @@ impl<'d> Section<'d> {
         Self { reader, title, at, table, fixed: None, taken: Vec::new() }
     }
 
-    pub(in crate::config) fn reader(&self) -> &'d Reader<'d> {
+    pub fn reader(&self) -> &'d Reader<'d> {
         self.reader
     }
 
-    pub(in crate::config) fn at(&self) -> &Place {
+    pub fn at(&self) -> &Place {
         &self.at
     }
 
     /// A value, from the environment if it has one, else from the file.
-    pub(in crate::config) fn take(&mut self, key: &'static str) -> Option<Value<'d>> {
+    pub fn take(&mut self, key: &'static str) -> Option<Value<'d>> {
         let name = self.fixed.map(|section| Overrides::name(section, key));
         let given = name.and_then(|name| self.reader.overrides.find(&name));
         self.written(key, given.map(|given| Value::given(self.reader, key, given)))
@@ -50,11 +50,7 @@ impl<'d> Section<'d> {
 
     /// The same for a key that also goes by a name of its own in the environment, which comes
     /// after `GATEPOST_…` and before the file.
-    pub(in crate::config) fn take_or_variable(
-        &mut self,
-        key: &'static str,
-        variable: &str,
-    ) -> Option<Value<'d>> {
+    pub fn take_or_variable(&mut self, key: &'static str, variable: &str) -> Option<Value<'d>> {
         let name = self.fixed.map(|section| Overrides::name(section, key));
         let given = name.and_then(|name| self.reader.overrides.find(&name));
         // Asked in any case, so that both names are known.
@@ -69,11 +65,7 @@ impl<'d> Section<'d> {
     }
 
     /// A value that has to be there.
-    pub(in crate::config) fn require(
-        &mut self,
-        key: &'static str,
-        example: &str,
-    ) -> Option<Value<'d>> {
+    pub fn require(&mut self, key: &'static str, example: &str) -> Option<Value<'d>> {
         let value = self.take(key);
         if value.is_none() {
             self.missing(key, example);
@@ -81,12 +73,12 @@ impl<'d> Section<'d> {
         value
     }
 
-    pub(in crate::config) fn missing(&self, key: &str, example: &str) {
+    pub fn missing(&self, key: &str, example: &str) {
         let message = format!("`{key}` is missing in {}", self.title);
         self.reader.absent(&self.at, message, Some(format!("for example {key} = {example}")));
     }
 
-    pub(in crate::config) fn read<T>(
+    pub fn read<T>(
         &mut self,
         key: &'static str,
         parse: impl FnOnce(&str) -> Result<T, Fault>,
@@ -95,7 +87,7 @@ impl<'d> Section<'d> {
     }
 
     /// The items of a list that are right.
-    pub(in crate::config) fn list<T>(
+    pub fn list<T>(
         &mut self,
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, Fault>,
@@ -103,26 +95,22 @@ impl<'d> Section<'d> {
         self.take(key)?.list(parse)
     }
 
-    pub(in crate::config) fn flag(&mut self, key: &'static str) -> Option<bool> {
+    pub fn flag(&mut self, key: &'static str) -> Option<bool> {
         self.take(key)?.flag()
     }
 
-    pub(in crate::config) fn count(
-        &mut self,
-        key: &'static str,
-        range: RangeInclusive<u64>,
-    ) -> Option<u64> {
+    pub fn count(&mut self, key: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
         self.take(key)?.count(range)
     }
 
     /// A table inside this one.
-    pub(in crate::config) fn table(&mut self, key: &'static str) -> Option<Section<'d>> {
+    pub fn table(&mut self, key: &'static str) -> Option<Section<'d>> {
         self.take(key)?.table()
     }
 
     /// One of the fixed sections. It is there even when the file does not have it: the environment
     /// may.
-    pub(in crate::config) fn section(&mut self, name: &'static str) -> Section<'d> {
+    pub fn section(&mut self, name: &'static str) -> Section<'d> {
         let written = self.titled(name);
         let mut section = written
             .unwrap_or_else(|| Self::new(self.reader, format!("[{name}]"), Place::File, None));
@@ -131,7 +119,7 @@ impl<'d> Section<'d> {
     }
 
     /// A section that Gatepost will have: its keys can be read, and it is refused.
-    pub(in crate::config) fn not_yet_section(&mut self, name: &'static str) -> Option<Section<'d>> {
+    pub fn not_yet_section(&mut self, name: &'static str) -> Option<Section<'d>> {
         let section = self.titled(name)?;
         section.reader.not_yet(&section.at, &section.title);
         Some(section)
@@ -144,13 +132,13 @@ impl<'d> Section<'d> {
     }
 
     /// The entries of an array of tables, `[[name]]`.
-    pub(in crate::config) fn entries(&mut self, name: &'static str) -> Vec<Section<'d>> {
+    pub fn entries(&mut self, name: &'static str) -> Vec<Section<'d>> {
         let Some(value) = self.take(name) else { return Vec::new() };
         value.tables().unwrap_or_default()
     }
 
     /// The tables `[name.…]` with their names, in the order of the file.
-    pub(in crate::config) fn named(&mut self, name: &'static str) -> Vec<(Value<'d>, Section<'d>)> {
+    pub fn named(&mut self, name: &'static str) -> Vec<(Value<'d>, Section<'d>)> {
         let Some(section) = self.table(name) else { return Vec::new() };
         section.into_named(name)
     }
@@ -171,11 +159,7 @@ impl<'d> Section<'d> {
 
     /// A key that Gatepost will have: it is read, and then refused. Delete the marker when it is
     /// built.
-    pub(in crate::config) fn not_yet<T>(
-        &mut self,
-        key: &'static str,
-        read: impl FnOnce(Value<'d>) -> Option<T>,
-    ) {
+    pub fn not_yet<T>(&mut self, key: &'static str, read: impl FnOnce(Value<'d>) -> Option<T>) {
         let Some(value) = self.take(key) else { return };
         let at = value.at().clone();
         if read(value).is_some() {
@@ -186,7 +170,7 @@ impl<'d> Section<'d> {
 
 impl Reader<'_> {
     /// Refuses what would otherwise be silently ignored.
-    pub(in crate::config) fn not_yet(&self, at: &Place, what: &str) {
+    pub fn not_yet(&self, at: &Place, what: &str) {
         let hint = "remove it for now; Gatepost refuses what it would otherwise ignore";
         self.error(at, format!("{what} is not available yet"), Some(hint.into()));
     }

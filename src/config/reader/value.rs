@@ -9,7 +9,7 @@ use super::overrides::Given;
 use super::{Fault, Place, Reader, Section};
 
 /// One value, and where it comes from. Each accessor answers `None` after it reported why.
-pub(in crate::config) struct Value<'d> {
+pub struct Value<'d> {
     reader: &'d Reader<'d>,
     key: &'static str,
     at: Place,
@@ -63,26 +63,26 @@ impl<'d> Value<'d> {
     }
 
     /// The same value, kept out of every message.
-    pub(in crate::config) fn hidden(self) -> Self {
+    pub fn hidden(self) -> Self {
         Self { secret: true, ..self }
     }
 
-    pub(in crate::config) fn at(&self) -> &Place {
+    pub fn at(&self) -> &Place {
         &self.at
     }
 
-    pub(in crate::config) fn reader(&self) -> &'d Reader<'d> {
+    pub fn reader(&self) -> &'d Reader<'d> {
         self.reader
     }
 
-    pub(in crate::config) fn error(&self, fault: Fault) {
+    pub fn error(&self, fault: Fault) {
         let message = format!("`{}` {}", self.shown(), fault.reason);
         self.reader.error(&self.at, message, fault.hint);
     }
 
     /// How the value is quoted in a message: as it is written, so that what `${…}` brings in stays
     /// out of it.
-    pub(in crate::config) fn shown(&self) -> String {
+    pub fn shown(&self) -> String {
         let text = match &self.node {
             _ if self.secret => self.key,
             Node::Written(DeValue::String(text)) => text.as_ref(),
@@ -98,16 +98,13 @@ impl<'d> Value<'d> {
     }
 
     /// A text of some type.
-    pub(in crate::config) fn parse<T>(
-        &self,
-        parse: impl FnOnce(&str) -> Result<T, Fault>,
-    ) -> Option<T> {
+    pub fn parse<T>(&self, parse: impl FnOnce(&str) -> Result<T, Fault>) -> Option<T> {
         let text = self.text()?;
         parse(&text).map_err(|fault| self.error(fault)).ok()
     }
 
     /// The text as it stands in the file, if it does.
-    pub(in crate::config) fn literal(&self) -> Option<&'d str> {
+    pub fn literal(&self) -> Option<&'d str> {
         match self.node {
             Node::Written(DeValue::String(text)) => Some(text),
             _ => None,
@@ -127,7 +124,7 @@ impl<'d> Value<'d> {
         interpolate(text, environment).map_err(report).ok()
     }
 
-    pub(in crate::config) fn flag(&self) -> Option<bool> {
+    pub fn flag(&self) -> Option<bool> {
         match self.node {
             Node::Written(DeValue::Boolean(on)) => Some(*on),
             Node::Written(other) if !self.is_template() => self.wrong_type("true or false", other),
@@ -137,7 +134,7 @@ impl<'d> Value<'d> {
         }
     }
 
-    pub(in crate::config) fn count(&self, range: RangeInclusive<u64>) -> Option<u64> {
+    pub fn count(&self, range: RangeInclusive<u64>) -> Option<u64> {
         let number = match self.node {
             Node::Written(DeValue::Integer(number)) => {
                 u64::from_str_radix(number.as_str(), number.radix()).ok()
@@ -159,15 +156,12 @@ impl<'d> Value<'d> {
         self.literal().is_some_and(|text| text.contains("${"))
     }
 
-    pub(in crate::config) fn list<T>(
-        &self,
-        parse: impl Fn(&str) -> Result<T, Fault>,
-    ) -> Option<Vec<T>> {
+    pub fn list<T>(&self, parse: impl Fn(&str) -> Result<T, Fault>) -> Option<Vec<T>> {
         Some(self.items()?.iter().filter_map(|item| item.parse(&parse)).collect())
     }
 
     /// The items of a list; in a variable they stand between commas.
-    pub(in crate::config) fn items(&self) -> Option<Vec<Value<'d>>> {
+    pub fn items(&self) -> Option<Vec<Value<'d>>> {
         let given =
             |text: &str| Value { at: self.at.clone(), node: Node::Given(text.into()), ..*self };
         match &self.node {
@@ -180,11 +174,11 @@ impl<'d> Value<'d> {
         }
     }
 
-    pub(in crate::config) fn is_table(&self) -> bool {
+    pub fn is_table(&self) -> bool {
         matches!(self.node, Node::Written(DeValue::Table(_)))
     }
 
-    pub(in crate::config) fn table(&self) -> Option<Section<'d>> {
+    pub fn table(&self) -> Option<Section<'d>> {
         match self.node {
             Node::Written(DeValue::Table(table)) => {
                 Some(self.section(format!("`{}`", self.key), table))

@@ -8,7 +8,7 @@ use crate::config::reader::Section;
 
 const MANY: u64 = 1_000_000;
 
-pub(in crate::config) fn later(root: &mut Section<'_>) {
+pub fn later(root: &mut Section<'_>) {
     forward_auth(root);
     tiers(root);
     limits(root);

@@ -14,13 +14,13 @@ const MAX_THREADS: u64 = 1024;
 
 /// `[proxy]`: its settings, and what it says about credentials and the realm, which are the
 /// policy's.
-pub(in crate::config) struct Proxy {
-    pub(in crate::config) settings: ProxySettings,
-    pub(in crate::config) credentials: CredentialRules,
-    pub(in crate::config) realm: Box<str>,
+pub struct Proxy {
+    pub settings: ProxySettings,
+    pub credentials: CredentialRules,
+    pub realm: Box<str>,
 }
 
-pub(in crate::config) fn proxy(root: &mut Section<'_>) -> Proxy {
+pub fn proxy(root: &mut Section<'_>) -> Proxy {
     let mut proxy = root.section("proxy");
     // The verdict is computed and recorded, but lets everything pass.
     proxy.not_yet("enforce", |value| value.flag().filter(|enforce| !enforce));
@@ -109,10 +109,7 @@ fn credentials(proxy: &mut Section<'_>) -> CredentialRules {
     CredentialRules { sources }
 }
 
-pub(in crate::config) fn management(
-    root: &mut Section<'_>,
-    proxy: &[Listen],
-) -> ManagementSettings {
+pub fn management(root: &mut Section<'_>, proxy: &[Listen]) -> ManagementSettings {
     let mut management = root.section("management");
     let insecure = management.flag("insecure").unwrap_or(false);
     let hosts = management.list("hosts", host).unwrap_or_default();

@@ -14,7 +14,7 @@ use crate::policy::{
 };
 
 /// The policy, if it can be made.
-pub(in crate::config) fn policy(
+pub fn policy(
     root: &mut Section<'_>,
     upstreams: &Upstreams<'_>,
     credentials: CredentialRules,

@@ -10,7 +10,7 @@ const MAX_KEYS: u64 = 100_000_000;
 /// A few hundred bytes each: a few GB.
 const MAX_QUEUE: u64 = 10_000_000;
 
-pub(in crate::config) fn cache(root: &mut Section<'_>) -> CacheSettings {
+pub fn cache(root: &mut Section<'_>) -> CacheSettings {
     let mut cache = root.section("cache");
     CacheSettings {
         max_keys: cache.count("max_keys", 1..=MAX_KEYS).unwrap_or(defaults::MAX_KEYS),
@@ -21,7 +21,7 @@ pub(in crate::config) fn cache(root: &mut Section<'_>) -> CacheSettings {
     }
 }
 
-pub(in crate::config) fn usage(root: &mut Section<'_>) -> UsageSettings {
+pub fn usage(root: &mut Section<'_>) -> UsageSettings {
     let mut usage = root.section("usage");
     usage.not_yet("spool", |value| value.parse(nothing_empty));
     usage.not_yet("spool_max", |value| value.parse(size));
@@ -30,7 +30,7 @@ pub(in crate::config) fn usage(root: &mut Section<'_>) -> UsageSettings {
     UsageSettings { queue: queue.map_or(defaults::QUEUE, |queue| queue as usize) }
 }
 
-pub(in crate::config) fn log(root: &mut Section<'_>) -> LogSettings {
+pub fn log(root: &mut Section<'_>) -> LogSettings {
     let mut log = root.section("log");
     LogSettings {
         filter: log.read("filter", filter).unwrap_or_else(|| defaults::FILTER.into()),

@@ -11,16 +11,13 @@ const MAX_POOL: u64 = 1000;
 
 /// The file that a configuration stands in.
 #[derive(Clone, Copy)]
-pub(in crate::config) struct Origin<'p> {
-    pub(in crate::config) path: &'p Path,
+pub struct Origin<'p> {
+    pub path: &'p Path,
     /// Every user of the machine may read it.
-    pub(in crate::config) world_readable: bool,
+    pub world_readable: bool,
 }
 
-pub(in crate::config) fn store(
-    root: &mut Section<'_>,
-    origin: Origin<'_>,
-) -> Option<StoreSettings> {
+pub fn store(root: &mut Section<'_>, origin: Origin<'_>) -> Option<StoreSettings> {
     let mut store = root.section("store");
     let migrate_on_start = store.flag("migrate_on_start").unwrap_or(true);
     let pool = store.count("pool", 1..=MAX_POOL).map_or(defaults::POOL, |pool| pool as usize);

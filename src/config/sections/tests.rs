@@ -4,7 +4,7 @@ use crate::config::PolicyTest;
 use crate::config::parse::{denial, environment, host, pattern, request_line};
 use crate::config::reader::Section;
 
-pub(in crate::config) fn tests(root: &mut Section<'_>) -> Vec<PolicyTest> {
+pub fn tests(root: &mut Section<'_>) -> Vec<PolicyTest> {
     root.entries("tests").into_iter().filter_map(test).collect()
 }
 

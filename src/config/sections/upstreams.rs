@@ -7,17 +7,17 @@ use crate::config::reader::{Fault, Section, Value};
 use crate::config::{Balance, HealthCheck, Server, Upstream, defaults};
 
 /// The upstream that is this process: routes may name it, files may not define it.
-pub(in crate::config) const MANAGEMENT: &str = "management";
+pub const MANAGEMENT: &str = "management";
 
 const MAX_WEIGHT: u64 = 1000;
 
 /// The upstreams that are right, and the names of all.
-pub(in crate::config) struct Upstreams<'d> {
-    pub(in crate::config) read: Vec<Upstream>,
-    pub(in crate::config) names: Vec<(Box<str>, Value<'d>)>,
+pub struct Upstreams<'d> {
+    pub read: Vec<Upstream>,
+    pub names: Vec<(Box<str>, Value<'d>)>,
 }
 
-pub(in crate::config) fn upstreams<'d>(root: &mut Section<'d>) -> Upstreams<'d> {
+pub fn upstreams<'d>(root: &mut Section<'d>) -> Upstreams<'d> {
     let mut all = Upstreams { read: Vec::new(), names: Vec::new() };
     for (name, section) in root.named("upstreams") {
         let checked = name.parse(upstream_name);

@@ -1,0 +1,166 @@
+//! What happens to every request, in this order: who asks and whether they may, the operation,
+//! the one place where errors become words, the headers that every answer has, the record.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, HttpBody};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+};
+use http::request::Parts as Head;
+use http::{HeaderMap, Method};
+
+use super::caller::{Caller, Door, Visit};
+use super::plane::{ControlPlane, Plane};
+use super::wire::ApiError;
+use crate::clock;
+use crate::decision::{Admission, Outcome};
+use crate::key::KeyRecord;
+use crate::metrics::Observation;
+use crate::policy::Route;
+use crate::store::UsageRecord;
+
+/// Marks a request from the proxy. It cannot come from a socket: extensions are made here.
+#[derive(Clone)]
+pub(super) struct HandedOver(pub Admission);
+
+pub(super) async fn receive(State(plane): State<Plane>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let (mut head, body) = request.into_parts();
+    let visit = match head.extensions.remove::<HandedOver>() {
+        Some(HandedOver(admission)) => Visit::from_proxy(&head, admission),
+        None => Visit::from_socket(&head),
+    };
+    let asked = Asked::of(&head);
+    let work = serve(Arc::clone(&plane), visit.clone(), head, body, next);
+    // A task of its own: a panic is this request's alone, and answered.
+    let served = plane.runtime.spawn(work).await;
+    let mut served = served.unwrap_or_else(|panic| Served::failed(ApiError::internal(panic)));
+    let outcome = put_into_words(&mut served.response, &plane, &visit);
+    set_common_headers(served.response.headers_mut(), &visit);
+    if matches!(visit.door, Door::Socket) {
+        record(&plane, &visit, &asked, &served, outcome, started.elapsed());
+    }
+    served.response
+}
+
+/// What the record says of a request, kept while the request is used up.
+struct Asked {
+    method: Method,
+    path: String,
+    bytes: u64,
+}
+
+impl Asked {
+    fn of(head: &Head) -> Self {
+        let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+        Self {
+            method: head.method.clone(),
+            path: head.uri.path().to_owned(),
+            bytes: length.and_then(|length| length.parse().ok()).unwrap_or(0),
+        }
+    }
+}
+
+struct Served {
+    response: Response,
+    route: Option<Arc<Route>>,
+    key: Option<Arc<KeyRecord>>,
+}
+
+impl Served {
+    fn failed(error: ApiError) -> Self {
+        let (route, key) = match &error {
+            ApiError::Refused(refusal) => (refusal.route.clone(), refusal.key.clone()),
+            _ => (None, None),
+        };
+        Self { response: error.into_response(), route, key }
+    }
+}
+
+async fn serve(plane: Plane, visit: Visit, mut head: Head, body: Body, next: Next) -> Served {
+    let admission = match plane.judge(&visit, &head).await {
+        Ok(admission) => admission,
+        Err(error) => return Served::failed(error),
+    };
+    let (route, key) = (Arc::clone(admission.route()), admission.key().cloned());
+    if let Some(key) = &key {
+        let caller = Caller { key: Arc::clone(key), visit: visit.clone() };
+        head.extensions.insert(caller);
+    }
+    head.extensions.insert(visit);
+    head.extensions.insert(admission);
+    let response = next.run(Request::from_parts(head, body)).await;
+    Served { response, route: Some(route), key }
+}
+
+/// Errors travel as values until here, where the request id is known: the client reads the
+/// constant, the log gets the cause.
+fn put_into_words(response: &mut Response, plane: &ControlPlane, visit: &Visit) -> Outcome {
+    let Some(error) = response.extensions_mut().remove::<ApiError>() else {
+        return Outcome::Allow;
+    };
+    if let Some(cause) = error.cause() {
+        tracing::error!(request_id = %visit.request_id, code = error.code(), cause);
+    }
+    *response = error.answer(&plane.parts.realm, visit.request_id);
+    error.outcome()
+}
+
+fn set_common_headers(headers: &mut HeaderMap, visit: &Visit) {
+    // A UUID's text is always a header value.
+    if let Ok(id) = HeaderValue::from_str(visit.request_id.as_hyphenated().to_string().as_str()) {
+        headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
+
+/// The longest path that a record keeps.
+const MAX_PATH: usize = 2048;
+
+fn record(
+    plane: &ControlPlane,
+    visit: &Visit,
+    asked: &Asked,
+    served: &Served,
+    outcome: Outcome,
+    took: Duration,
+) {
+    let route = served.route.as_ref().map(|route| &*route.name);
+    let status = served.response.status().as_u16();
+    plane.parts.metrics.observe(&Observation {
+        route: route.unwrap_or("none"),
+        method: &asked.method,
+        status,
+        outcome,
+        total: took,
+        upstream: None,
+    });
+    // Probes come every few seconds from machines: a series is enough.
+    if plane.is_probe(&asked.path) {
+        return;
+    }
+    let path = &asked.path[..asked.path.floor_char_boundary(MAX_PATH)];
+    plane.parts.recorder.record(UsageRecord {
+        at: clock::now(),
+        request_id: visit.request_id,
+        node: Arc::clone(&plane.parts.node),
+        user_id: served.key.as_ref().map(|key| key.owner.id),
+        key_id: served.key.as_ref().map(|key| key.id),
+        route: route.map(Into::into),
+        method: asked.method.as_str().into(),
+        path: path.into(),
+        status,
+        outcome,
+        gateway_time_us: u32::try_from(took.as_micros()).unwrap_or(u32::MAX),
+        upstream_time_us: None,
+        request_bytes: asked.bytes,
+        response_bytes: served.response.body().size_hint().exact().unwrap_or(0),
+        client_ip: visit.client,
+    });
+}
