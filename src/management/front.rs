@@ -2,34 +2,26 @@
 //! the one place where errors become words, the headers that every answer has, the record.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use axum::body::{Body, HttpBody};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
-};
+use http::HeaderMap;
+use http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts as Head;
-use http::{HeaderMap, Method};
 
 use super::caller::{Caller, Door, Visit};
 use super::plane::{ControlPlane, Plane};
+use super::record::{Asked, Served, record};
 use super::wire::ApiError;
-use crate::clock;
 use crate::decision::{Admission, Outcome};
-use crate::key::KeyRecord;
-use crate::metrics::Observation;
-use crate::policy::Route;
-use crate::store::UsageRecord;
 
 /// Marks a request from the proxy. It cannot come from a socket: extensions are made here.
 #[derive(Clone)]
 pub(super) struct HandedOver(pub Admission);
 
 pub(super) async fn receive(State(plane): State<Plane>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
     let (mut head, body) = request.into_parts();
     let visit = match head.extensions.remove::<HandedOver>() {
         Some(HandedOver(admission)) => Visit::from_proxy(&head, admission),
@@ -43,33 +35,9 @@ pub(super) async fn receive(State(plane): State<Plane>, request: Request, next: 
     let outcome = put_into_words(&mut served.response, &plane, &visit);
     set_common_headers(served.response.headers_mut(), &visit);
     if matches!(visit.door, Door::Socket) {
-        record(&plane, &visit, &asked, &served, outcome, started.elapsed());
+        record(&plane, &visit, asked, &served, outcome);
     }
     served.response
-}
-
-/// What the record says of a request, kept while the request is used up.
-struct Asked {
-    method: Method,
-    path: String,
-    bytes: u64,
-}
-
-impl Asked {
-    fn of(head: &Head) -> Self {
-        let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-        Self {
-            method: head.method.clone(),
-            path: head.uri.path().to_owned(),
-            bytes: length.and_then(|length| length.parse().ok()).unwrap_or(0),
-        }
-    }
-}
-
-struct Served {
-    response: Response,
-    route: Option<Arc<Route>>,
-    key: Option<Arc<KeyRecord>>,
 }
 
 impl Served {
@@ -118,49 +86,4 @@ fn set_common_headers(headers: &mut HeaderMap, visit: &Visit) {
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-}
-
-/// The longest path that a record keeps.
-const MAX_PATH: usize = 2048;
-
-fn record(
-    plane: &ControlPlane,
-    visit: &Visit,
-    asked: &Asked,
-    served: &Served,
-    outcome: Outcome,
-    took: Duration,
-) {
-    let route = served.route.as_ref().map(|route| &*route.name);
-    let status = served.response.status().as_u16();
-    plane.parts.metrics.observe(&Observation {
-        route: route.unwrap_or("none"),
-        method: &asked.method,
-        status,
-        outcome,
-        total: took,
-        upstream: None,
-    });
-    // Probes come every few seconds from machines: a series is enough.
-    if plane.is_probe(&asked.path) {
-        return;
-    }
-    let path = &asked.path[..asked.path.floor_char_boundary(MAX_PATH)];
-    plane.parts.recorder.record(UsageRecord {
-        at: clock::now(),
-        request_id: visit.request_id,
-        node: Arc::clone(&plane.parts.node),
-        user_id: served.key.as_ref().map(|key| key.owner.id),
-        key_id: served.key.as_ref().map(|key| key.id),
-        route: route.map(Into::into),
-        method: asked.method.as_str().into(),
-        path: path.into(),
-        status,
-        outcome,
-        gateway_time_us: u32::try_from(took.as_micros()).unwrap_or(u32::MAX),
-        upstream_time_us: None,
-        request_bytes: asked.bytes,
-        response_bytes: served.response.body().size_hint().exact().unwrap_or(0),
-        client_ip: visit.client,
-    });
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -80,7 +81,9 @@ async fn converse(
     mut stopped: watch::Receiver<()>,
     _place: Option<OwnedSemaphorePermit>,
 ) {
-    let service = service_fn(move |request: http::Request<Incoming>| {
+    let begun = AtomicBool::new(false);
+    let service = service_fn(|request: http::Request<Incoming>| {
+        begun.store(true, Ordering::Relaxed);
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         router.clone().oneshot(request)
@@ -100,6 +103,8 @@ async fn converse(
     };
     let ended = match ended {
         Some(ended) => ended,
+        // What has not sent one whole head yet has nothing in flight, but would be waited for.
+        None if !begun.load(Ordering::Relaxed) => Ok(()),
         None => {
             connection.as_mut().graceful_shutdown();
             timeout(LAST_REQUEST, connection).await.unwrap_or(Ok(()))

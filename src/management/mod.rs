@@ -5,6 +5,7 @@
 //! | [`table`] | the whole URL space: method, path, name, access, handler |
 //! | [`plane`] | what handlers work with, and the judgement of who may call them |
 //! | [`front`] | what happens to every request, in order |
+//! | [`record`] | what remains of a request from the listener |
 //! | [`power`] | nobody gives more than they have |
 //! | [`wire`] | bodies, parameters, cursors, answers, errors |
 //! | [`api`] | the operations, by subject |
@@ -18,6 +19,7 @@ mod hosts;
 mod listener;
 mod plane;
 mod power;
+mod record;
 mod table;
 mod wire;
 

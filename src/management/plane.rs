@@ -72,11 +72,15 @@ impl ControlPlane {
     }
 
     async fn admit(&self, policy: &Policy, visit: &Visit, head: &Head) -> Verdict {
-        let target = head.uri.path_and_query().map_or("", |target| target.as_str());
+        let (target, authority) = match visit.door {
+            // HTTP/1 alone: a target with an authority is one in absolute form, and judged as that.
+            Door::Socket => (head.uri.to_string(), None),
+            Door::Proxy(_) => (path_and_query(head), head.uri.authority()),
+        };
         let view = RequestView {
             method: &head.method,
             target: target.as_bytes(),
-            authority: head.uri.authority().map(|authority| authority.as_str()),
+            authority: authority.map(|authority| authority.as_str()),
             version: head.version,
             headers: &head.headers,
             raw_head: None,
@@ -131,6 +135,10 @@ impl ControlPlane {
         };
         Err(ApiError::field("subscription_tier", reason))
     }
+}
+
+fn path_and_query(head: &Head) -> String {
+    head.uri.path_and_query().map_or_else(String::new, ToString::to_string)
 }
 
 /// Shared by every operation.

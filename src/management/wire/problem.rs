@@ -1,10 +1,11 @@
 //! Errors as answers: RFC 9457 `application/problem+json`, of the shape that refusals have.
 
+use axum::Json;
 use axum::body::Body;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
-use serde_json::json;
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::ApiError;
@@ -23,26 +24,36 @@ impl ApiError {
 
     fn problem(&self, request_id: Uuid) -> Response {
         let status = self.status();
-        let mut problem = json!({
-            "type": format!("urn:gatepost:error:{}", self.code()),
-            "title": status.canonical_reason().unwrap_or("Error"),
-            "status": status.as_u16(),
-            "detail": self.detail(),
-            "code": self.code(),
-            "request_id": request_id,
-        });
-        if let Some(field) = self.about() {
-            problem["field"] = field.into();
-        }
-        let mut response = Response::new(Body::from(problem.to_string()));
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        let problem = Problem {
+            kind: format!("urn:gatepost:error:{}", self.code()),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: self.detail(),
+            code: self.code(),
+            request_id,
+            field: self.about(),
+        };
+        let media_type = [(CONTENT_TYPE, "application/problem+json")];
+        let mut response = (status, media_type, Json(problem)).into_response();
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
     }
+}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'a str,
+    status: u16,
+    detail: String,
+    code: &'a str,
+    request_id: Uuid,
+    /// The member or parameter to look at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
 }
 
 fn respond(answer: ProblemAnswer) -> Response {
