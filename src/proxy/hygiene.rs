@@ -3,7 +3,11 @@
 //! Names are compared with every non-alphanumeric the same: a CGI-like server reads
 //! `X_Gatepost.User-Id` and `X-Gatepost-User-Id` as one variable, so both are ours.
 
-use http::{HeaderMap, HeaderName};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderName, StatusCode};
 
 /// What an upstream reads as our word. Removed whoever sent it; ours are set afterwards.
 const OURS: &[&str] = &["x-gatepost", "x-request-id"];
@@ -59,6 +63,21 @@ const FORWARDING: &[&str] = &[
 const OUR_FAMILY: &str = "x-gatepost-";
 const FORWARDING_FAMILY: &str = "x-forwarded-";
 
+/// About one connection, whatever `Connection` says (RFC 9110, section 7.6.1).
+pub static HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+static NEVER_NOMINATED: [HeaderName; 4] = [HOST, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING];
+
 /// Removes what a client may not say. What a trusted proxy says of the request's origin stays, in
 /// its proper spelling; other spellings of it can only come from the client.
 pub fn remove_reserved(headers: &mut HeaderMap, peer_is_trusted: bool) {
@@ -72,18 +91,42 @@ pub fn remove_reserved(headers: &mut HeaderMap, peer_is_trusted: bool) {
     }
 }
 
-/// Removes what an upstream may not say to a client in our name.
-pub fn remove_ours(headers: &HeaderMap, mut remove: impl FnMut(HeaderName)) {
-    headers
+/// What an upstream may not say to a client: anything in our name, and what is about its own
+/// connection.
+pub fn response_reserved(headers: &HeaderMap, status: StatusCode) -> Vec<HeaderName> {
+    let upgraded = status == StatusCode::SWITCHING_PROTOCOLS;
+    let mut reserved: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| name.as_str().starts_with('x') && begins_like(name.as_str(), OUR_FAMILY))
+        .filter(|name| match name.as_str() {
+            "keep-alive" | "proxy-connection" | "trailer" => true,
+            "upgrade" => !upgraded,
+            name => name.starts_with('x') && begins_like(name, OUR_FAMILY),
+        })
         .cloned()
-        .for_each(&mut remove);
+        .collect();
+    if !upgraded {
+        reserved.extend(nominated(headers));
+    }
+    reserved
+}
+
+/// The headers that `Connection` names as its own. What the message is read by is not for it to
+/// take away.
+pub fn nominated(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
+    headers
+        .get_all(CONNECTION)
+        .into_iter()
+        .flat_map(|value| value.as_bytes().split(|&b| b == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|option| {
+            ![&b"keep-alive"[..], b"close"].iter().any(|o| option.eq_ignore_ascii_case(o))
+        })
+        .filter_map(|option| HeaderName::from_bytes(option).ok())
+        .filter(|name| !NEVER_NOMINATED.contains(name))
 }
 
 fn is_reserved(name: &str, peer_is_trusted: bool) -> bool {
-    // Every reserved name begins with one of these, and few ordinary ones do.
-    if !matches!(name.as_bytes().first(), Some(b'x' | b'f' | b'c' | b't' | b'p' | b'w')) {
+    if !has_reserved_length(name) && !name.starts_with('x') {
         return false;
     }
     if begins_like(name, OUR_FAMILY) || is_one_of(name, OURS) || is_one_of(name, OVERRIDES) {
@@ -94,6 +137,29 @@ fn is_reserved(name: &str, peer_is_trusted: bool) -> bool {
     }
     let proper = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     !(peer_is_trusted && proper)
+}
+
+/// For each first byte, the lengths of the names that begin with it, as bits: this alone tells
+/// most ordinary names from reserved ones.
+static LENGTHS: [u64; 128] = {
+    let mut lengths = [0; 128];
+    let lists = [OURS, OVERRIDES, FORWARDING];
+    let mut list = 0;
+    while list < lists.len() {
+        let mut name = 0;
+        while name < lists[list].len() {
+            let text = lists[list][name].as_bytes();
+            lengths[text[0] as usize] |= 1 << text.len();
+            name += 1;
+        }
+        list += 1;
+    }
+    lengths
+};
+
+fn has_reserved_length(name: &str) -> bool {
+    let first = name.as_bytes().first().and_then(|&first| LENGTHS.get(usize::from(first)));
+    first.is_some_and(|lengths| name.len() < 64 && lengths & (1 << name.len()) != 0)
 }
 
 fn is_one_of(name: &str, list: &[&str]) -> bool {
@@ -170,6 +236,34 @@ mod tests {
             "from",
         ];
         assert_eq!(left(&ordinary, false), ordinary);
+    }
+
+    #[test]
+    fn an_upstream_speaks_neither_for_us_nor_about_its_connection() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "keep-alive, X-Hop, Content-Length"),
+            ("keep-alive", "timeout=5"),
+            ("x-hop", "1"),
+            ("content-length", "0"),
+            ("x_gatepost_user_id", "1"),
+            ("x-powered-by", "1"),
+        ] {
+            let name = HeaderName::from_static(name);
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        let mut reserved = response_reserved(&headers, StatusCode::OK);
+        reserved.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        assert_eq!(reserved, ["keep-alive", "x-hop", "x_gatepost_user_id"]);
+    }
+
+    #[test]
+    fn an_upgrade_keeps_its_handshake() {
+        let mut headers = HeaderMap::new();
+        headers.append(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.append(UPGRADE, HeaderValue::from_static("websocket"));
+        assert!(response_reserved(&headers, StatusCode::SWITCHING_PROTOCOLS).is_empty());
+        assert_eq!(response_reserved(&headers, StatusCode::OK), [UPGRADE, UPGRADE]);
     }
 
     proptest! {

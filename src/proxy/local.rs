@@ -1,19 +1,18 @@
 //! The built-in upstream `management`: served in this process.
 
 use bytes::{Bytes, BytesMut};
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Version};
 use http_body_util::BodyExt;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 
+use super::LocalResponse;
 use super::context::Context;
+use super::hygiene::{HOP_BY_HOP, nominated};
 use super::phases::Proxy;
 use super::trace::{X_REQUEST_ID, uuid_value};
-use super::{LocalResponse, hygiene};
 use crate::decision::{Admission, Denial};
 
 /// The name of this upstream in the configuration.
@@ -77,18 +76,7 @@ fn request(session: &Session, body: Bytes) -> http::Request<Bytes> {
 /// The headers that are not about the connection alone.
 fn end_to_end(headers: &HeaderMap) -> HeaderMap {
     let mut kept = headers.clone();
-    let nominated = headers.get_all(CONNECTION).into_iter();
-    let nominated = nominated.flat_map(|value| value.as_bytes().split(|&b| b == b','));
-    for name in nominated.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()) {
-        // What a client names here cannot take away what the request is judged by.
-        if name != HOST && name != CONTENT_LENGTH {
-            kept.remove(name);
-        }
-    }
-    for name in [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, EXPECT] {
-        kept.remove(name);
-    }
-    for name in ["keep-alive", "proxy-connection", "proxy-authorization", "proxy-authenticate"] {
+    for name in nominated(headers).chain(HOP_BY_HOP.iter().cloned()) {
         kept.remove(name);
     }
     kept
@@ -97,11 +85,6 @@ fn end_to_end(headers: &HeaderMap) -> HeaderMap {
 async fn write(session: &mut Session, ctx: &Context, response: LocalResponse) -> Result<()> {
     let (mut parts, mut body) = response.into_parts();
     parts.headers = end_to_end(&parts.headers);
-    let mut ours = Vec::new();
-    hygiene::remove_ours(&parts.headers, |name| ours.push(name));
-    for name in ours {
-        parts.headers.remove(name);
-    }
     parts.headers.insert(&X_REQUEST_ID, uuid_value(ctx.request_id));
     let bodiless = session.req_header().method == Method::HEAD
         || parts.status.is_informational()

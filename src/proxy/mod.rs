@@ -97,8 +97,7 @@ pub struct DataPlane {
 pub fn service(conf: &Arc<ServerConf>, parts: Parts) -> pingora::Result<DataPlane> {
     let (upstreams, background) = upstream::Upstreams::new(parts.upstreams)?;
     let in_flight = InFlight::default();
-    let (deadline, keepalive) = (parts.settings.head_deadline, parts.settings.keepalive);
-    let listen = parts.settings.listen.clone();
+    let settings = parts.settings.clone();
     let proxy = phases::Proxy {
         gate: parts.gate,
         policy: parts.policy,
@@ -111,9 +110,10 @@ pub fn service(conf: &Arc<ServerConf>, parts: Parts) -> pingora::Result<DataPlan
         node: parts.node,
         in_flight: in_flight.clone(),
     };
-    let door = Door::new(http_proxy(conf, proxy), deadline, keepalive);
+    let door = Door::new(http_proxy(conf, proxy), settings.head_deadline, settings.keepalive);
     let mut service = Service::new("proxy".to_owned(), door);
-    for listen in listen {
+    service.threads = Some(settings.threads);
+    for listen in settings.listen {
         service.add_tcp(&listen.addr.to_string());
     }
     Ok(DataPlane { service, background, in_flight })

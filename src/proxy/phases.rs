@@ -26,10 +26,11 @@ use pingora::{Error, ErrorType, Result};
 use super::connection::Watch;
 use super::context::{Context, InFlight};
 use super::forwarding::{Origin, address_value, set_forwarded};
+use super::hygiene::response_reserved;
 use super::identity::set_identity;
 use super::trace::{X_REQUEST_ID, set_traceparent, uuid_value};
 use super::upstream::Upstreams;
-use super::{InProcess, admit, edit_headers, failure, hygiene, local, record, respond};
+use super::{InProcess, WEBSOCKET_IDLE, admit, edit_headers, failure, local, record, respond};
 use crate::config::ProxySettings;
 use crate::decision::{Denial, Failure, Outcome, ProblemAnswer};
 use crate::gate::Gate;
@@ -138,12 +139,13 @@ impl ProxyHttp for Proxy {
 
     async fn request_body_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         _: bool,
         ctx: &mut Context,
     ) -> Result<()> {
-        let Some(bytes) = body else { return Ok(()) };
+        // What passes after an upgrade is no body.
+        let Some(bytes) = body.as_ref().filter(|_| !session.was_upgraded()) else { return Ok(()) };
         ctx.body_bytes += bytes.len() as u64;
         let most = ctx.admission().and_then(|admission| admission.route().options.max_body);
         if most.is_some_and(|most| ctx.body_bytes > most) {
@@ -219,9 +221,7 @@ impl ProxyHttp for Proxy {
         response: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
-        let mut ours = Vec::new();
-        hygiene::remove_ours(&response.headers, |name| ours.push(name));
-        for name in ours {
+        for name in response_reserved(&response.headers, response.status) {
             response.remove_header(&name);
         }
         response.insert_header("X-Request-Id", uuid_value(ctx.request_id))?;
@@ -309,7 +309,7 @@ fn set_options(peer: &mut HttpPeer, options: &RouteOptions, session: &mut Sessio
         own.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
     } else if session.as_downstream().is_upgrade_req() {
         // A quiet WebSocket is not a stalled one, on either side.
-        own.read_timeout = timeouts.read.or(Some(super::WEBSOCKET_IDLE));
+        own.read_timeout = timeouts.read.or(Some(WEBSOCKET_IDLE));
         session.set_read_timeout(own.read_timeout);
     }
 }

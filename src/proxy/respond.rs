@@ -29,7 +29,7 @@ const LINGER_PATIENCE: Duration = Duration::from_secs(1);
 /// The client is gone.
 pub async fn send(session: &mut Session, answer: ProblemAnswer, request_id: Uuid) -> Result<()> {
     // Who waits for our `100 Continue` has not sent anything yet, and will not.
-    if session.get_header(EXPECT).is_none() {
+    if session.get_keepalive().is_some() && session.get_header(EXPECT).is_none() {
         discard_body(session, SMALL_BODY, SMALL_BODY_PATIENCE).await;
     }
     let with_body = session.req_header().method != Method::HEAD;
