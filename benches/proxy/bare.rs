@@ -11,7 +11,7 @@ use pingora::modules::http::HttpModules;
 use pingora::proxy::{ProxyHttp, Session, http_proxy_service};
 use pingora::server::configuration::ServerConf;
 use pingora::services::Service;
-use pingora::upstreams::peer::HttpPeer;
+use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use tokio::sync::watch;
 
 use crate::Error;
@@ -22,10 +22,12 @@ pub const THREADS: usize = 1;
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 pub const READ_TIMEOUT: Duration = Duration::from_secs(30);
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
 /// As Gatepost has it, where it cannot be configured.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const KEEPALIVE_SECONDS: u64 = 60;
+const CLIENT_STALL: Duration = Duration::from_secs(60);
+const DRAIN: Duration = Duration::from_secs(5);
 const REQUESTS_PER_CONNECTION: u32 = 1_000;
 const UPSTREAM_POOL: usize = 4096;
 const MAX_RETRIES: usize = 2;
@@ -49,6 +51,9 @@ impl ProxyHttp for Bare {
         _ctx: &mut Self::CTX,
     ) -> pingora::Result<bool> {
         session.set_keepalive(Some(KEEPALIVE_SECONDS));
+        session.set_read_timeout(Some(CLIENT_STALL));
+        session.set_write_timeout(Some(CLIENT_STALL));
+        session.set_total_drain_timeout(Some(DRAIN));
         Ok(false)
     }
 
@@ -64,10 +69,11 @@ impl ProxyHttp for Bare {
 pub fn serve(listen: SocketAddr, forward: SocketAddr) -> Result<(), Error> {
     let mut peer = HttpPeer::new(forward, false, String::new());
     peer.options.connection_timeout = Some(CONNECT_TIMEOUT);
-    peer.options.total_connection_timeout = Some(CONNECT_TIMEOUT);
+    peer.options.total_connection_timeout = Some(2 * CONNECT_TIMEOUT);
     peer.options.read_timeout = Some(READ_TIMEOUT);
     peer.options.write_timeout = Some(WRITE_TIMEOUT);
     peer.options.idle_timeout = Some(IDLE_TIMEOUT);
+    peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
 
     let conf = ServerConf {
         threads: THREADS,

@@ -184,7 +184,7 @@ access = false
 
 [upstreams.orders]
 servers = ["{upstream}"]
-timeouts = {{ connect = "{connect}s", read = "{read}s", write = "{write}s" }}
+timeouts = {{ connect = "{connect}s", read = "{read}s", write = "{write}s", idle = "{idle}s" }}
 
 [[routes]]
 name = "health"
@@ -217,6 +217,7 @@ upstream = "orders"
         connect = bare::CONNECT_TIMEOUT.as_secs(),
         read = bare::READ_TIMEOUT.as_secs(),
         write = bare::WRITE_TIMEOUT.as_secs(),
+        idle = bare::IDLE_TIMEOUT.as_secs(),
     )
 }
 
