@@ -1,6 +1,6 @@
 //! The access matrix: key states × routes, as a file that people review.
 
-use gatepost::decision::Answer;
+use gatepost::decision::{Answer, admit_known};
 use gatepost::key::{AccountLock, Environment, KeyRecord, MintedKey};
 use gatepost::policy::Route;
 
@@ -20,6 +20,22 @@ fn the_access_matrix_is_the_reviewed_one() {
             "the access matrix has changed:\n{found}\nReview it, and accept it with\n  \
              cp {new} tests/it/decision/matrix.txt"
         );
+    }
+}
+
+/// Handed over in process, a request meets the same judgement, but for reading a credential.
+#[test]
+fn a_key_that_another_door_admitted_is_judged_the_same() {
+    let routes = routes();
+    let policy = policy(routes.iter().map(|(_, route)| route.clone()));
+    let right = |name: &str| !["two keys", "wrong secret"].contains(&name);
+    for (name, mut request, answer) in states().into_iter().filter(|(name, ..)| right(name)) {
+        let Answer::Known(key) = &answer else { continue };
+        for (_, route) in &routes {
+            request.target = route.path.as_str().into();
+            let known = admit_known(&request.view(), &policy, key, NOW);
+            assert_eq!(code(&known), code(&request.judge(&policy, answer.clone())), "{name}");
+        }
     }
 }
 

@@ -51,6 +51,7 @@ fn header_lines_that_parsers_repair() {
     assert_invalid(&framing(&["X-A: b\nX-B: c"]), "without CR");
     assert_invalid(&framing(&["X-A: b\rX-B: c"]), "control character");
     assert_invalid(&framing(&["X-A: b\0c"]), "control character");
+    assert_invalid(&framing(&["X-A: b\x7fc"]), "control character");
     assert_invalid(&framing(&[": no name"]), "name is malformed");
     assert_invalid(&framing(&["no colon"]), "no colon");
     assert_invalid(&framing(&["X\u{b}: 1"]), "control character");
