@@ -16,15 +16,29 @@ use crate::policy::Route;
 
 /// The requests whose heads were read and whose answers are not yet written.
 #[derive(Clone, Default)]
-pub struct InFlight(Arc<AtomicUsize>);
+pub struct InFlight(Arc<Counts>);
+
+#[derive(Default)]
+struct Counts {
+    started: AtomicUsize,
+    ended: AtomicUsize,
+}
 
 impl InFlight {
     pub fn count(&self) -> usize {
-        self.0.load(Ordering::Acquire)
+        // Ended first: read the other way round, a request between the two reads would make it
+        // less than nothing.
+        let ended = self.0.ended.load(Ordering::Acquire);
+        self.started().wrapping_sub(ended)
+    }
+
+    /// How many there have been, those in flight included.
+    pub fn started(&self) -> usize {
+        self.0.started.load(Ordering::Acquire)
     }
 
     fn enter(&self) -> Ticket {
-        self.0.fetch_add(1, Ordering::AcqRel);
+        self.0.started.fetch_add(1, Ordering::AcqRel);
         Ticket(self.clone())
     }
 }
@@ -34,7 +48,7 @@ struct Ticket(InFlight);
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::AcqRel);
+        self.0.0.ended.fetch_add(1, Ordering::AcqRel);
     }
 }
 

@@ -27,6 +27,12 @@ pub(super) fn networks<C: FromIterator<IpNet>>(texts: Vec<String>) -> Result<C, 
     texts.iter().map(|text| text.parse().map_err(|_| unreadable("a network"))).collect()
 }
 
+/// How networks are kept: without the bits beyond the mask, which `cidr` refuses and which mean
+/// nothing.
+pub(super) fn network_texts(networks: &[IpNet]) -> Vec<String> {
+    networks.iter().map(|network| network.trunc().to_string()).collect()
+}
+
 pub(super) fn environment(text: &str) -> Result<Environment, StoreError> {
     Environment::parse(text).ok_or_else(|| unreadable("an environment"))
 }

@@ -54,7 +54,7 @@ pub(super) async fn create(db: &ClientWrapper, key: &NewKey, by: &Actor) -> Resu
             &key.name,
             &texts(&key.permissions),
             &key.environment.as_str(),
-            &networks(&key.allowed_ips),
+            &stored::network_texts(&key.allowed_ips),
             &key.rate,
             &key.quota,
             &key.expires_at,
@@ -86,7 +86,7 @@ pub(super) async fn update(
             &id,
             &key.name,
             &texts(&key.permissions),
-            &networks(&key.allowed_ips),
+            &stored::network_texts(&key.allowed_ips),
             &key.rate,
             &key.quota,
             &key.expires_at,
@@ -139,11 +139,6 @@ async fn usable(db: &ClientWrapper, id: Uuid) -> Result<KeyRow, StoreError> {
 
 fn texts<T: ToString>(items: &[T]) -> Vec<String> {
     items.iter().map(T::to_string).collect()
-}
-
-/// `cidr` has no bits beyond the mask.
-fn networks(networks: &[ipnet::IpNet]) -> Vec<String> {
-    networks.iter().map(|network| network.trunc().to_string()).collect()
 }
 
 fn read(row: &Row) -> Result<KeyRow, StoreError> {

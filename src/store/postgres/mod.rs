@@ -23,6 +23,7 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use deadpool_postgres::ClientWrapper;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use self::address::Address;
@@ -46,6 +47,9 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
 pub struct PostgresStore {
     address: Address,
     pool: Pool,
+    /// Changes queue here for the lock that they take in the database, not on connections of the
+    /// pool, which loads need.
+    turn: tokio::sync::Mutex<()>,
     changed: Arc<Notify>,
     /// Started by the first who waits for a change: the command line never does.
     listener: OnceLock<Listener>,
@@ -59,7 +63,13 @@ impl PostgresStore {
     pub fn open(url: &str, connections: usize) -> Result<Self, StoreError> {
         let address = Address::parse(url)?;
         let pool = Pool::new(&address, connections)?;
-        Ok(Self { address, pool, changed: Arc::new(Notify::new()), listener: OnceLock::new() })
+        Ok(Self {
+            address,
+            pool,
+            turn: tokio::sync::Mutex::new(()),
+            changed: Arc::new(Notify::new()),
+            listener: OnceLock::new(),
+        })
     }
 }
 
@@ -74,6 +84,9 @@ impl Store for PostgresStore {
     }
 
     async fn commit(&self, change: Change, by: &Actor) -> Result<Committed, StoreError> {
+        let Ok(_turn) = timeout(MANAGEMENT, self.turn.lock()).await else {
+            return Err(StoreError::Unavailable("too many changes are waiting".into()));
+        };
         self.pool.run(MANAGEMENT, async |db| commit::commit(db, change, by).await).await
     }
 

@@ -1,0 +1,293 @@
+//! Private PostgreSQL clusters: one for the whole test binary, and more for tests that break one.
+//!
+//! A cluster dies with the test process, however that ends: a shell waits on a pipe that the
+//! process holds, and stops the cluster when the pipe closes.
+
+use std::fs;
+use std::io::Write;
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use gatepost::config::StoreUrl;
+use gatepost::store::migrate;
+use rustix::process::{Pid, Signal, geteuid, kill_process};
+use tokio::sync::OnceCell;
+
+/// A database of its own for one test, migrated, dropped afterwards.
+pub struct TestDatabase {
+    cluster: &'static Cluster,
+    name: String,
+}
+
+impl TestDatabase {
+    pub async fn new() -> Self {
+        Self::create(" TEMPLATE gatepost_template").await
+    }
+
+    /// One without a single table.
+    pub async fn empty() -> Self {
+        Self::create("").await
+    }
+
+    async fn create(template: &str) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let cluster = Cluster::shared().await;
+        let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        cluster.execute("postgres", &format!("CREATE DATABASE {name}{template}"));
+        Self { cluster, name }
+    }
+
+    pub fn url(&self) -> String {
+        self.cluster.url(&self.name)
+    }
+
+    /// Runs `sql` beside the store, as an operator would with psql.
+    pub fn execute(&self, sql: &str) {
+        self.cluster.execute(&self.name, sql);
+    }
+
+    /// The first column of the rows of `sql`.
+    pub fn texts(&self, sql: &str) -> Vec<String> {
+        self.cluster.texts(&self.name, sql)
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let sql = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+        self.cluster.execute("postgres", &sql);
+    }
+}
+
+/// A running server. Dropped, it is stopped and its files are removed.
+pub struct Cluster {
+    bin: PathBuf,
+    directory: PathBuf,
+    port: u16,
+    /// Stops the cluster when its standard input closes.
+    watchdog: Child,
+}
+
+impl Cluster {
+    async fn shared() -> &'static Self {
+        static SHARED: OnceCell<Cluster> = OnceCell::const_new();
+        SHARED
+            .get_or_init(|| async {
+                let cluster = Cluster::start("");
+                cluster.execute("postgres", "CREATE DATABASE gatepost_template");
+                cluster.migrate("gatepost_template").await;
+                cluster
+            })
+            .await
+    }
+
+    /// Starts one with further lines of `postgresql.conf`.
+    pub fn start(settings: &str) -> Self {
+        let bin = binaries();
+        let directory = tempfile::Builder::new()
+            .prefix("gatepost-pg-")
+            .tempdir()
+            .expect("a temporary directory")
+            .keep();
+        if let Some((uid, gid)) = server_account() {
+            chown(&directory, Some(uid), Some(gid)).expect("give the directory away");
+        }
+        let port = free_port();
+        let data = directory.join("data");
+        run(as_server(bin.join("initdb"))
+            .args(["--username=postgres", "--auth=trust", "--no-sync", "--encoding=UTF8"])
+            .args(["--locale=C", "-D"])
+            .arg(&data));
+        let mut configuration = fs::OpenOptions::new()
+            .append(true)
+            .open(data.join("postgresql.conf"))
+            .expect("the configuration");
+        write!(
+            configuration,
+            "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = '{}'\n\
+             fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n\
+             max_connections = 200\n{settings}\n",
+            directory.display()
+        )
+        .expect("write the configuration");
+        let watchdog = watchdog(&bin, &directory);
+        let cluster = Self { bin, directory, port, watchdog };
+        cluster.restart();
+        cluster
+    }
+
+    /// Over the socket.
+    pub fn url(&self, database: &str) -> String {
+        let directory = self.directory.display();
+        format!("postgres://postgres@/{database}?host={directory}&port={}", self.port)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Makes the schema in `database`.
+    pub async fn migrate(&self, database: &str) {
+        migrate::up(&StoreUrl::Postgres(self.url(database))).await.expect("the migrations apply");
+    }
+
+    /// Turns TLS on, with copies of these files.
+    pub fn secure(&self, certificate: &Path, key: &Path) {
+        for (from, to) in [(certificate, "server.crt"), (key, "server.key")] {
+            let to = self.directory.join("data").join(to);
+            fs::copy(from, &to).expect("copy the certificate");
+            fs::set_permissions(&to, fs::Permissions::from_mode(0o600)).expect("keep it private");
+            if let Some((uid, gid)) = server_account() {
+                chown(&to, Some(uid), Some(gid)).expect("give it away");
+            }
+        }
+        self.execute("postgres", "ALTER SYSTEM SET ssl = on");
+        self.execute("postgres", "SELECT pg_reload_conf()");
+    }
+
+    /// Starts the server, after it was killed too.
+    pub fn restart(&self) {
+        run(as_server(self.bin.join("pg_ctl"))
+            .args(["--silent", "--wait", "--timeout=60", "start", "--log"])
+            .arg(self.directory.join("log"))
+            .arg("-D")
+            .arg(self.directory.join("data")));
+    }
+
+    /// As the out-of-memory killer would: the server and all its processes, at once.
+    pub fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    /// Everything stands still; connections stay open.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid_file = self.directory.join("data/postmaster.pid");
+        let Ok(text) = fs::read_to_string(pid_file) else { return };
+        let postmaster = text.lines().next().unwrap_or_default();
+        let children = fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children"));
+        let children = children.unwrap_or_default();
+        for pid in std::iter::once(postmaster).chain(children.split_whitespace()) {
+            let pid = pid.parse().ok().and_then(Pid::from_raw);
+            // A process that ended by itself meanwhile is no matter.
+            let _ = pid.map(|pid| kill_process(pid, signal));
+        }
+    }
+
+    /// Runs `sql` in `database`, as an operator would with psql.
+    pub fn execute(&self, database: &str, sql: &str) {
+        self.texts(database, sql);
+    }
+
+    /// The first column of the rows of `sql`.
+    pub fn texts(&self, database: &str, sql: &str) -> Vec<String> {
+        // On a thread of its own: callers are inside a runtime, and some are being dropped.
+        let url = self.url(database);
+        let query = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(simple_query(&url, sql))
+        };
+        std::thread::scope(|scope| scope.spawn(query).join().expect("the query does not panic"))
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.resume();
+        drop(self.watchdog.stdin.take());
+        let _ = self.watchdog.wait();
+    }
+}
+
+async fn simple_query(url: &str, sql: &str) -> Vec<String> {
+    let (client, connection) =
+        tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("the cluster answers");
+    tokio::spawn(connection);
+    let messages =
+        client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    let first = |message: &tokio_postgres::SimpleQueryMessage| match message {
+        tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    };
+    messages.iter().filter_map(first).collect()
+}
+
+fn watchdog(bin: &Path, directory: &Path) -> Child {
+    const SCRIPT: &str = r#"
+        read -r _
+        kill -CONT "$(head -n 1 "$2/data/postmaster.pid")"
+        "$1/pg_ctl" --silent --mode=immediate --wait -D "$2/data" stop
+        rm -rf "$2""#;
+    as_server("sh".into())
+        .args(["-c", SCRIPT, "watchdog"])
+        .args([bin, directory])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // Ctrl-C is for the tests; their end is what this one waits for.
+        .process_group(0)
+        .spawn()
+        .expect("a shell")
+}
+
+/// PostgreSQL refuses to run as root: then it runs as `postgres`.
+fn as_server(program: PathBuf) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir("/");
+    if let Some((uid, gid)) = server_account() {
+        command.uid(uid).gid(gid);
+    }
+    command
+}
+
+fn server_account() -> Option<(u32, u32)> {
+    if !geteuid().is_root() {
+        return None;
+    }
+    let passwd = fs::read_to_string("/etc/passwd").expect("the list of accounts");
+    let account = |name| {
+        let line = passwd.lines().find(|line| line.split(':').next() == Some(name))?;
+        let mut numbers = line.split(':').skip(2).map(str::parse);
+        Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+    };
+    Some(account("postgres").or_else(|| account("nobody")).expect("an account that is not root"))
+}
+
+/// Where the server's programs are: in the path, or where Debian keeps them (the newest).
+fn binaries() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let version =
+        |bin: &PathBuf| -> Option<u32> { bin.parent()?.file_name()?.to_str()?.parse().ok() };
+    let installed = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut debian: Vec<_> = installed.map(|entry| entry.path().join("bin")).collect();
+    debian.sort_by_key(|bin| std::cmp::Reverse(version(bin)));
+    std::env::split_paths(&path)
+        .chain(debian)
+        .find(|bin| bin.join("initdb").exists() && bin.join("pg_ctl").exists())
+        .expect(
+            "PostgreSQL's server programs (initdb, pg_ctl) are missing: `make test` installs them",
+        )
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+fn run(command: &mut Command) {
+    // pg_ctl hands its output on to the server, so it must not be a pipe that we wait for.
+    let status = command.stdout(Stdio::null()).stdin(Stdio::null()).status();
+    let status = status.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(status.success(), "{command:?} failed: {status}");
+}
