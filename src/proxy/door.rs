@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use pingora::apps::{HttpServerApp, ReusedHttpStream, ServerApp};
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
-use pingora::proxy::HttpProxy;
+use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::ShutdownWatch;
+use pingora::server::configuration::ServerConf;
 
+use super::Proxy;
 use super::connection::WatchedStream;
-use super::phases::Proxy;
 
 /// Requests on one connection before it is closed, which frees what it has gathered.
 const REQUESTS_PER_CONNECTION: u32 = 1_000;
@@ -24,12 +25,10 @@ pub struct Door {
 }
 
 impl Door {
-    pub(super) fn new(
-        proxy: HttpProxy<Proxy>,
-        head_deadline: Duration,
-        keepalive: Duration,
-    ) -> Self {
-        Self { proxy: Arc::new(proxy), head_deadline, keepalive: whole_seconds(keepalive) }
+    pub(super) fn new(conf: &Arc<ServerConf>, proxy: Proxy) -> Self {
+        let head_deadline = proxy.settings.head_deadline;
+        let keepalive = whole_seconds(proxy.settings.keepalive);
+        Self { proxy: Arc::new(http_proxy(conf, proxy)), head_deadline, keepalive }
     }
 }
 

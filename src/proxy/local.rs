@@ -8,11 +8,10 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 
-use super::LocalResponse;
 use super::context::Context;
 use super::hygiene::{HOP_BY_HOP, nominated};
-use super::phases::Proxy;
 use super::trace::{X_REQUEST_ID, uuid_value};
+use super::{LocalResponse, Proxy};
 use crate::decision::{Admission, Denial};
 
 /// The name of this upstream in the configuration.

@@ -16,6 +16,8 @@ mod local;
 mod phases;
 mod record;
 mod respond;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod upstream;
 
@@ -28,7 +30,6 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body_util::combinators::UnsyncBoxBody;
 use pingora::http::RequestHeader;
-use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
 use pingora::services::ServiceWithDependents;
 use pingora::services::listening::Service;
@@ -40,6 +41,8 @@ use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::usage::Recorder;
+
+use upstream::Upstreams;
 
 pub use context::InFlight;
 pub use door::Door;
@@ -81,11 +84,14 @@ pub struct Parts {
     pub node: Arc<str>,
 }
 
+/// What runs beside the proxy: resolving the names of servers and checking their health.
+pub type Background = Vec<Box<dyn ServiceWithDependents>>;
+
 /// What a server has to run for the data plane.
 pub struct DataPlane {
     pub service: Service<Door>,
-    /// Resolves names and checks health. The service should start after these are ready.
-    pub background: Vec<Box<dyn ServiceWithDependents>>,
+    /// The service should start once these are ready.
+    pub background: Background,
     /// How many requests are being served, for a stop that waits no longer than needed.
     pub in_flight: InFlight,
 }
@@ -95,28 +101,48 @@ pub struct DataPlane {
 /// # Errors
 /// An upstream's settings make no valid health check.
 pub fn service(conf: &Arc<ServerConf>, parts: Parts) -> pingora::Result<DataPlane> {
-    let (upstreams, background) = upstream::Upstreams::new(parts.upstreams)?;
-    let in_flight = InFlight::default();
-    let settings = parts.settings.clone();
-    let proxy = phases::Proxy {
-        gate: parts.gate,
-        policy: parts.policy,
-        settings: parts.settings,
-        upstreams,
-        recorder: parts.recorder,
-        metrics: parts.metrics,
-        health: parts.health,
-        in_process: parts.in_process,
-        node: parts.node,
-        in_flight: in_flight.clone(),
-    };
-    let door = Door::new(http_proxy(conf, proxy), settings.head_deadline, settings.keepalive);
-    let mut service = Service::new("proxy".to_owned(), door);
-    service.threads = Some(settings.threads);
-    for listen in settings.listen {
+    let (listen, threads) = (parts.settings.listen.clone(), parts.settings.threads);
+    let (proxy, background) = Proxy::new(parts)?;
+    let in_flight = proxy.in_flight.clone();
+    let mut service = Service::new("proxy".to_owned(), Door::new(conf, proxy));
+    service.threads = Some(threads);
+    for listen in listen {
         service.add_tcp(&listen.addr.to_string());
     }
     Ok(DataPlane { service, background, in_flight })
+}
+
+/// The data plane's state, shared by all requests.
+struct Proxy {
+    gate: Arc<Gate>,
+    policy: Arc<ArcSwap<Policy>>,
+    settings: ProxySettings,
+    upstreams: Upstreams,
+    recorder: Recorder,
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+    in_process: InProcess,
+    node: Arc<str>,
+    in_flight: InFlight,
+}
+
+impl Proxy {
+    fn new(parts: Parts) -> pingora::Result<(Self, Background)> {
+        let (upstreams, background) = Upstreams::new(parts.upstreams)?;
+        let proxy = Self {
+            gate: parts.gate,
+            policy: parts.policy,
+            settings: parts.settings,
+            upstreams,
+            recorder: parts.recorder,
+            metrics: parts.metrics,
+            health: parts.health,
+            in_process: parts.in_process,
+            node: parts.node,
+            in_flight: InFlight::default(),
+        };
+        Ok((proxy, background))
+    }
 }
 
 /// Edits headers as a plain map. Pingora keeps the spelling of each name beside it, in a second

@@ -12,9 +12,8 @@
 //! | `fail_to_proxy` | an answer in place of the upstream's |
 //! | `logging` | recorded, once, however it ended |
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -24,37 +23,17 @@ use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy, Peer};
 use pingora::{Error, ErrorType, Result};
 
 use super::connection::Watch;
-use super::context::{Context, InFlight};
+use super::context::Context;
 use super::forwarding::{Origin, address_value, set_forwarded};
 use super::hygiene::response_reserved;
 use super::identity::set_identity;
 use super::trace::{X_REQUEST_ID, set_traceparent, uuid_value};
-use super::upstream::Upstreams;
-use super::{InProcess, WEBSOCKET_IDLE, admit, edit_headers, failure, local, record, respond};
-use crate::config::ProxySettings;
+use super::{Proxy, WEBSOCKET_IDLE, admit, edit_headers, failure, local, record, respond};
 use crate::decision::{Denial, Failure, Outcome, ProblemAnswer};
-use crate::gate::Gate;
-use crate::health::Health;
-use crate::metrics::Metrics;
-use crate::policy::{Policy, RouteOptions};
-use crate::usage::Recorder;
+use crate::policy::RouteOptions;
 
 /// Attempts to have one request answered: a second one only where it is safe.
 const MAX_ATTEMPTS: u32 = 2;
-
-/// The data plane's state, shared by all requests.
-pub struct Proxy {
-    pub gate: Arc<Gate>,
-    pub policy: Arc<ArcSwap<Policy>>,
-    pub settings: ProxySettings,
-    pub upstreams: Upstreams,
-    pub recorder: Recorder,
-    pub metrics: Arc<Metrics>,
-    pub health: Arc<Health>,
-    pub in_process: InProcess,
-    pub node: Arc<str>,
-    pub in_flight: InFlight,
-}
 
 #[async_trait]
 impl ProxyHttp for Proxy {
@@ -72,12 +51,13 @@ impl ProxyHttp for Proxy {
         // The request keeps the policy it started with, whatever is loaded meanwhile.
         let policy = self.policy.load_full();
         ctx.verdict = Some(admit::judge(self, session, ctx, &policy).await);
-        if let Some(admission) = ctx.admission().cloned() {
+        if let Some(admission) = ctx.admission() {
             let request = session.req_header_mut();
-            admit::sanitize(request, &admission, &policy.credentials, ctx.peer_is_trusted)?;
+            admit::sanitize(request, admission, &policy.credentials, ctx.peer_is_trusted)?;
             if &*admission.route().upstream != local::NAME {
                 return Ok(false);
             }
+            let admission = admission.clone();
             local::serve(self, session, ctx, admission).await?;
         }
         if let Some(refusal) = ctx.refusal() {
@@ -208,7 +188,7 @@ impl ProxyHttp for Proxy {
         _: &mut Option<Bytes>,
         end: bool,
         ctx: &mut Context,
-    ) -> Result<Option<std::time::Duration>> {
+    ) -> Result<Option<Duration>> {
         if end {
             ctx.hear_upstream();
         }
@@ -237,20 +217,18 @@ impl ProxyHttp for Proxy {
         error: &Error,
         ctx: &mut Context,
     ) -> FailToProxy {
+        let ending = failure::outcome_of(error);
         // What we decided ourselves goes before what the framework makes of it.
-        if ctx.refusal().is_none() && ctx.failure.is_none() {
-            match failure::outcome_of(error) {
-                Outcome::Deny(denial) => {
-                    ctx.refuse(denial);
-                }
+        if ctx.refusal().is_none() {
+            match ending {
+                Outcome::Deny(denial) => ctx.refuse(denial),
                 Outcome::Fail(failure) => ctx.failure = Some(failure),
                 Outcome::Allow => ctx.failure = Some(Failure::Internal),
             }
         }
         log_failure(ctx, error);
         session.set_keepalive(None);
-        let gone = ctx.failure == Some(Failure::ClientGone);
-        if !gone && !respond::is_answered(session) {
+        if ending != Outcome::Fail(Failure::ClientGone) && !respond::is_answered(session) {
             let answer = self.problem(ctx);
             // A client that left meanwhile has nothing to be told.
             let _ = respond::send(session, answer, ctx.request_id).await;
@@ -264,7 +242,6 @@ impl ProxyHttp for Proxy {
         true
     }
 
-    /// The first attempt is told in the access line's `attempts`.
     fn suppress_proxy_warn_log(
         &self,
         _: &Session,
@@ -272,7 +249,11 @@ impl ProxyHttp for Proxy {
         error: &Error,
         _: ProxyWarnLogContext,
     ) -> bool {
-        log_failure(ctx, error);
+        tracing::warn!(
+            target: "gatepost::proxy",
+            request_id = %ctx.request_id, error = error.etype().as_str(),
+            "an attempt failed and another is made"
+        );
         true
     }
 

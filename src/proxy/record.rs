@@ -6,8 +6,9 @@ use std::time::Duration;
 use pingora::proxy::Session;
 use uuid::Uuid;
 
+use super::Proxy;
 use super::context::{Context, Times};
-use super::phases::Proxy;
+use super::trace::trace_id;
 use crate::decision::{Failure, Outcome};
 use crate::metrics::Observation;
 use crate::store::UsageRecord;
@@ -31,7 +32,7 @@ pub fn record(proxy: &Proxy, session: &Session, ctx: &Context) {
         upstream: times.upstream,
     });
     let usage = usage_record(proxy, session, ctx, &times, status);
-    log_access(&usage, ctx);
+    log_access(&usage, session, ctx);
     proxy.recorder.record(usage);
 }
 
@@ -84,10 +85,11 @@ fn micros(time: Duration) -> u32 {
 }
 
 /// The fields are a closed list: never a query, never a header's value.
-fn log_access(usage: &UsageRecord, ctx: &Context) {
+fn log_access(usage: &UsageRecord, session: &Session, ctx: &Context) {
     tracing::info!(
         target: "gatepost::access",
         request_id = %usage.request_id,
+        trace_id = trace_id(&session.req_header().headers, usage.request_id),
         user_id = usage.user_id.as_ref().map(Uuid::to_string),
         key_id = usage.key_id.as_ref().map(Uuid::to_string),
         route = usage.route.as_deref(),

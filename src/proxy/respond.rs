@@ -32,14 +32,18 @@ pub async fn send(session: &mut Session, answer: ProblemAnswer, request_id: Uuid
     if session.get_keepalive().is_some() && session.get_header(EXPECT).is_none() {
         discard_body(session, SMALL_BODY, SMALL_BODY_PATIENCE).await;
     }
-    let with_body = session.req_header().method != Method::HEAD;
-    session.write_response_header(Box::new(head(&answer, request_id)), !with_body).await?;
-    let body = if with_body { Bytes::from(answer.body) } else { Bytes::new() };
-    session.write_response_body(Some(body), true).await?;
+    write(session, answer, request_id).await.map_err(|error| error.into_down())?;
     if session.get_keepalive().is_none() {
         discard_body(session, LINGER, LINGER_PATIENCE).await;
     }
     Ok(())
+}
+
+async fn write(session: &mut Session, answer: ProblemAnswer, request_id: Uuid) -> Result<()> {
+    let with_body = session.req_header().method != Method::HEAD;
+    session.write_response_header(Box::new(head(&answer, request_id)), !with_body).await?;
+    let body = if with_body { Bytes::from(answer.body) } else { Bytes::new() };
+    session.write_response_body(Some(body), true).await
 }
 
 fn head(answer: &ProblemAnswer, request_id: Uuid) -> ResponseHeader {

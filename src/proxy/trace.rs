@@ -32,12 +32,24 @@ pub fn uuid_value(id: Uuid) -> HeaderValue {
 
 /// Continues a valid W3C trace, or starts one that carries the request id as its trace id.
 pub fn set_traceparent(headers: &mut HeaderMap, request_id: Uuid) {
-    if only(headers, &TRACEPARENT).is_some_and(|value| is_traceparent(value.as_bytes())) {
+    if given_traceparent(headers).is_some() {
         return;
     }
     // The state belongs to the trace that made no sense.
     headers.remove(&TRACESTATE);
     headers.insert(&TRACEPARENT, start_trace(request_id));
+}
+
+/// The id of the trace that [`set_traceparent`] continues or starts.
+pub fn trace_id(headers: &HeaderMap, request_id: Uuid) -> String {
+    match given_traceparent(headers) {
+        Some(given) => String::from_utf8_lossy(&given[3..35]).into_owned(),
+        None => request_id.simple().to_string(),
+    }
+}
+
+fn given_traceparent(headers: &HeaderMap) -> Option<&[u8]> {
+    Some(only(headers, &TRACEPARENT)?.as_bytes()).filter(|value| is_traceparent(value))
 }
 
 fn start_trace(request_id: Uuid) -> HeaderValue {
@@ -90,6 +102,7 @@ mod tests {
     #[test]
     fn a_valid_trace_is_continued() {
         let headers = trace(&[VALID]);
+        assert_eq!(trace_id(&headers, Uuid::nil()), "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_eq!(headers["traceparent"], VALID);
         assert_eq!(headers["tracestate"], "vendor=1");
     }
@@ -113,6 +126,15 @@ mod tests {
             assert!(!values.contains(&headers["traceparent"].to_str().expect("ASCII")));
             assert!(!headers.contains_key("tracestate"));
         }
+    }
+
+    #[test]
+    fn a_trace_that_starts_here_is_found_by_the_request_id() {
+        let mut headers = HeaderMap::new();
+        let id = new_request_id(Timestamp::UNIX_EPOCH);
+        let told = trace_id(&headers, id);
+        set_traceparent(&mut headers, id);
+        assert_eq!(trace_id(&headers, Uuid::nil()), told);
     }
 
     #[test]
