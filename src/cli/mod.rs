@@ -98,7 +98,7 @@ enum Command {
 #[derive(clap::Args)]
 struct ConfigFile {
     /// The configuration file
-    #[arg(long = "config", value_name = "FILE")]
+    #[arg(id = "config", long = "config", value_name = "FILE")]
     path: PathBuf,
 }
 

@@ -99,7 +99,9 @@ fn runtime(name: &'static str, threads: usize) -> Result<Runtime, ServeError> {
 /// Starts every task; runs on the control runtime.
 async fn start(config: Config, opened: ServingStore, data: Runtime) -> Result<Node, ServeError> {
     let store = opened.store.clone();
-    let names: Vec<&str> = config.policy.routes().iter().map(|route| &*route.name).collect();
+    let operations = management::route_names();
+    let routes = config.policy.routes().iter().map(|route| &*route.name);
+    let names: Vec<&str> = routes.chain(operations.iter().map(String::as_str)).collect();
     let metrics = Arc::new(Metrics::new(&names));
     let directory = Directory::new(store.clone(), &config.cache, metrics.clone());
     let following = directory.clone();
