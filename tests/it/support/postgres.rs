@@ -11,6 +11,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use gatepost::config::StoreUrl;
 use gatepost::store::migrate;
@@ -109,7 +111,7 @@ impl Cluster {
         write!(
             configuration,
             "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = '{}'\n\
-             fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n\
+             fsync = off\nfull_page_writes = off\n\
              max_connections = 200\n{settings}\n",
             directory.display()
         )
@@ -160,7 +162,18 @@ impl Cluster {
 
     /// As the out-of-memory killer would: the server and all its processes, at once.
     pub fn kill(&self) {
+        let processes = self.processes();
         self.signal(Signal::KILL);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while processes.iter().any(|&pid| is_running(pid)) {
+            assert!(Instant::now() < deadline, "the server outlives its killing");
+            thread::sleep(Duration::from_millis(5));
+        }
+        // The number of a dead process stays taken until its parent looks, and a server does not
+        // start while the number in these is taken.
+        for lock in ["data/postmaster.pid".to_owned(), format!(".s.PGSQL.{}.lock", self.port)] {
+            let _ = fs::remove_file(self.directory.join(lock));
+        }
     }
 
     /// Everything stands still; connections stay open.
@@ -173,16 +186,21 @@ impl Cluster {
     }
 
     fn signal(&self, signal: Signal) {
-        let pid_file = self.directory.join("data/postmaster.pid");
-        let Ok(text) = fs::read_to_string(pid_file) else { return };
-        let postmaster = text.lines().next().unwrap_or_default();
-        let children = fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children"));
-        let children = children.unwrap_or_default();
-        for pid in std::iter::once(postmaster).chain(children.split_whitespace()) {
-            let pid = pid.parse().ok().and_then(Pid::from_raw);
+        for pid in self.processes() {
             // A process that ended by itself meanwhile is no matter.
-            let _ = pid.map(|pid| kill_process(pid, signal));
+            let _ = kill_process(pid, signal);
         }
+    }
+
+    /// The server's own process, then its children.
+    fn processes(&self) -> Vec<Pid> {
+        let pid_file = fs::read_to_string(self.directory.join("data/postmaster.pid"));
+        let pid_file = pid_file.unwrap_or_default();
+        let server = pid_file.lines().next().unwrap_or_default();
+        let children = fs::read_to_string(format!("/proc/{server}/task/{server}/children"));
+        let children = children.unwrap_or_default();
+        let pids = std::iter::once(server).chain(children.split_whitespace());
+        pids.filter_map(|pid| pid.parse().ok().and_then(Pid::from_raw)).collect()
     }
 
     /// Runs `sql` in `database`, as an operator would with psql.
@@ -198,7 +216,7 @@ impl Cluster {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(simple_query(&url, sql))
         };
-        std::thread::scope(|scope| scope.spawn(query).join().expect("the query does not panic"))
+        thread::scope(|scope| scope.spawn(query).join().expect("the query does not panic"))
     }
 }
 
@@ -278,6 +296,12 @@ fn binaries() -> PathBuf {
         .expect(
             "PostgreSQL's server programs (initdb, pg_ctl) are missing: `make test` installs them",
         )
+}
+
+fn is_running(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+    // After the name, in parentheses, comes the state: Z has ended.
+    stat.is_ok_and(|stat| !stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z")))
 }
 
 fn free_port() -> u16 {
