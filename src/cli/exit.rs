@@ -67,9 +67,10 @@ impl From<ServeError> for Failed {
             ServeError::MigrationsPending(_) => {
                 Self::new(Exit::MigrationsPending, format!("error: {error}"))
             }
-            ServeError::Listen { .. } | ServeError::Proxy(_) | ServeError::Runtime(_) => {
-                Self::new(Exit::Failure, format!("error: {error}"))
-            }
+            ServeError::Listen { .. }
+            | ServeError::Proxy(_)
+            | ServeError::Runtime(_)
+            | ServeError::Spool(_) => Self::new(Exit::Failure, format!("error: {error}")),
         }
     }
 }

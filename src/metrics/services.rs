@@ -56,8 +56,17 @@ pub struct UsageSeries {
     pub dropped_full: IntCounter,
     /// The store would not take the record.
     pub dropped_refused: IntCounter,
-    /// Not written when the patience of a stop was over.
+    /// Handed over after the stop.
     pub dropped_shutdown: IntCounter,
+    /// The spool was full: the oldest.
+    pub dropped_spool_full: IntCounter,
+    /// The spool could not be written.
+    pub dropped_spool_failed: IntCounter,
+    /// The spool was not what had been written, and records are known to be missing.
+    pub dropped_damaged: IntCounter,
+    /// Places in the spool that could not be read.
+    pub damaged: IntCounter,
+    pub spool_bytes: IntGauge,
     pub waiting: IntGauge,
 }
 
@@ -120,8 +129,9 @@ impl FeedSeries {
 
 impl StoreSeries {
     pub(super) fn new(series: &Series) -> Self {
-        const BUCKETS: &[f64] =
-            &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
+        const BUCKETS: &[f64] = &[
+            0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
+        ];
         let durations = series.histograms(
             "store_query_duration_seconds",
             "What the store took, whether it answered or failed.",
@@ -141,18 +151,23 @@ impl StoreSeries {
 
 impl UsageSeries {
     pub(super) fn new(series: &Series) -> Self {
-        let dropped = series.counters(
-            "usage_dropped_total",
-            "Usage records lost, by reason.",
-            &["reason"],
-        );
+        let dropped =
+            series.counters("usage_dropped_total", "Usage records lost, by reason.", &["reason"]);
         let of = |reason: &str| dropped.with_label_values(&[reason]);
         Self {
             records: series.counter("usage_records_total", "Usage records written to the store."),
             dropped_full: of("full"),
             dropped_refused: of("refused"),
             dropped_shutdown: of("shutdown"),
-            waiting: series.gauge("usage_queue_records", "Usage records waiting to be written."),
+            dropped_spool_full: of("spool_full"),
+            dropped_spool_failed: of("spool_failed"),
+            dropped_damaged: of("damaged"),
+            damaged: series.counter(
+                "usage_spool_damaged_total",
+                "Places in the usage spool that could not be read.",
+            ),
+            spool_bytes: series.gauge("usage_spool_bytes", "Usage records on disk, in bytes."),
+            waiting: series.gauge("usage_queue_records", "Usage records waiting for the spool."),
         }
     }
 }

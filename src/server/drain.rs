@@ -80,8 +80,8 @@ async fn finish(node: Node) {
     node.data.end();
     let _ = node.stop_usage.send(true);
     match node.usage.await {
-        Ok(0) => {}
-        Ok(lost) => tracing::error!(lost, "usage records could not be written"),
+        Ok(true) => {}
+        Ok(false) => tracing::warn!("usage records stay in the spool until the next start"),
         Err(error) => tracing::error!(%error, "the usage worker ended"),
     }
     let _ = node.stop_management.send(true);

@@ -49,6 +49,8 @@ pub enum ServeError {
     SecretKey(#[from] SecretKeyError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Spool(#[from] usage::SpoolError),
     #[error("{} migrations are pending: run `gatepost migrate up`", .0)]
     MigrationsPending(usize),
 }
@@ -59,7 +61,8 @@ struct Node {
     data: DataPlane,
     grace: Duration,
     management: JoinHandle<()>,
-    usage: JoinHandle<usize>,
+    /// Whether every record is in the store.
+    usage: JoinHandle<bool>,
     /// Ends only when the store turns out not to fit.
     store_failed: JoinHandle<ServeError>,
     stop_management: watch::Sender<bool>,
@@ -117,7 +120,7 @@ async fn start(config: Config, opened: ServingStore, data: Runtime) -> Result<No
     let gate = Arc::new(Gate::new(directory.clone()));
     let node_name: Arc<str> = node_name().into();
 
-    let (recorder, worker) = usage::pipeline(store, &config.usage, metrics.clone());
+    let (recorder, worker) = usage::pipeline(store, &config.usage, metrics.clone())?;
     let (stop_usage, mut usage_stopped) = watch::channel(false);
     let usage = tokio::spawn(async move {
         let stop = async move {

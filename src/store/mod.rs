@@ -5,6 +5,7 @@
 mod audit;
 mod change;
 mod contract;
+mod rollup;
 mod rows;
 mod stored;
 mod usage;
@@ -21,8 +22,11 @@ pub use change::{
     UserPatch,
 };
 pub use contract::{FeedEntry, FeedSubject, Instance, Store, StoreError};
+pub use rollup::{
+    Dimension, GroupSums, Grouping, Rollup, RollupFilter, RollupKey, Sums, bounds, minute,
+};
 pub use rows::{KeyFilter, KeyRow, Page, PageRequest, PermissionRow, RoleRow, UserFilter, UserRow};
-pub use usage::{UsageBatch, UsageRecord};
+pub use usage::{Retention, UsageBatch, UsageFilter, UsagePage, UsageRecord, UsageRow};
 
 use crate::config::{StoreSettings, StoreUrl};
 
