@@ -1,0 +1,156 @@
+//! The series that one room each keeps up to date.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
+
+use super::series::Series;
+
+/// Request heads that were refused before there was a request to record, by what was wrong.
+#[derive(Debug)]
+pub struct HeadSeries {
+    pub malformed: IntCounter,
+    pub too_large: IntCounter,
+    pub too_slow: IntCounter,
+}
+
+/// How the directory answered without waiting, if it could.
+#[derive(Debug)]
+pub struct CacheSeries {
+    pub hit: IntCounter,
+    pub miss: IntCounter,
+    /// The store has lately said that there is no such key.
+    pub negative: IntCounter,
+    /// An id that this instance did not mint, or a digest that nobody imported.
+    pub not_ours: IntCounter,
+    /// A hit while the store is away.
+    pub stale: IntCounter,
+    /// The store has been away for too long, or was never reached.
+    pub unavailable: IntCounter,
+    pub keys: IntGauge,
+}
+
+/// How far this node is behind the change feed.
+#[derive(Debug)]
+pub struct FeedSeries {
+    lag: Gauge,
+    born: Instant,
+    caught_up: AtomicU64,
+}
+
+#[derive(Debug)]
+pub struct StoreSeries {
+    pub up: IntGauge,
+    pub load: Histogram,
+    pub feed: Histogram,
+    pub commit: Histogram,
+    pub record_usage: Histogram,
+}
+
+#[derive(Debug)]
+pub struct UsageSeries {
+    /// Written to the store.
+    pub records: IntCounter,
+    /// The queue was full.
+    pub dropped_full: IntCounter,
+    /// The store would not take the record.
+    pub dropped_refused: IntCounter,
+    /// Not written when the patience of a stop was over.
+    pub dropped_shutdown: IntCounter,
+    pub waiting: IntGauge,
+}
+
+impl HeadSeries {
+    pub(super) fn new(series: &Series) -> Self {
+        let heads = series.counters(
+            "rejected_heads_total",
+            "Connections closed because of a request head that could not be read.",
+            &["reason"],
+        );
+        let of = |reason: &str| heads.with_label_values(&[reason]);
+        Self { malformed: of("malformed"), too_large: of("too_large"), too_slow: of("too_slow") }
+    }
+}
+
+impl CacheSeries {
+    pub(super) fn new(series: &Series) -> Self {
+        let requests = series.counters(
+            "key_cache_requests_total",
+            "Keys looked up, by how the cache answered.",
+            &["result"],
+        );
+        let of = |result: &str| requests.with_label_values(&[result]);
+        Self {
+            hit: of("hit"),
+            miss: of("miss"),
+            negative: of("negative"),
+            not_ours: of("not_ours"),
+            stale: of("stale"),
+            unavailable: of("unavailable"),
+            keys: series.gauge("key_cache_keys", "Keys in the cache."),
+        }
+    }
+}
+
+impl FeedSeries {
+    pub(super) fn new(series: &Series) -> Self {
+        Self {
+            lag: series.seconds(
+                "change_feed_lag_seconds",
+                "Every change older than this is effective on this node.",
+            ),
+            born: Instant::now(),
+            caught_up: AtomicU64::new(0),
+        }
+    }
+
+    /// The node has applied everything that the feed held at `instant`.
+    pub fn caught_up(&self, instant: Instant) {
+        let since_birth = instant.saturating_duration_since(self.born).as_millis();
+        self.caught_up.store(since_birth.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Time passes without anybody counting it, so the gauge is set when it is read.
+    pub(super) fn refresh(&self) {
+        let caught_up = self.caught_up.load(Ordering::Relaxed) as f64 / 1000.0;
+        self.lag.set((self.born.elapsed().as_secs_f64() - caught_up).max(0.0));
+    }
+}
+
+impl StoreSeries {
+    pub(super) fn new(series: &Series) -> Self {
+        const BUCKETS: &[f64] = &[
+            0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
+        ];
+        let durations = series.histograms(
+            "store_query_duration_seconds",
+            "What the store took, whether it answered or failed.",
+            "op",
+            BUCKETS,
+        );
+        let of = |op: &str| durations.with_label_values(&[op]);
+        Self {
+            up: series.gauge("store_up", "1 when the last contact with the store succeeded."),
+            load: of("load"),
+            feed: of("feed"),
+            commit: of("commit"),
+            record_usage: of("record_usage"),
+        }
+    }
+}
+
+impl UsageSeries {
+    pub(super) fn new(series: &Series) -> Self {
+        let dropped =
+            series.counters("usage_dropped_total", "Usage records lost, by reason.", &["reason"]);
+        let of = |reason: &str| dropped.with_label_values(&[reason]);
+        Self {
+            records: series.counter("usage_records_total", "Usage records written to the store."),
+            dropped_full: of("full"),
+            dropped_refused: of("refused"),
+            dropped_shutdown: of("shutdown"),
+            waiting: series.gauge("usage_queue_records", "Usage records waiting to be written."),
+        }
+    }
+}
