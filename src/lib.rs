@@ -12,6 +12,7 @@
 //! | 1 decision | [`decision`] | open → close → verdict; the closed enum of denials |
 //! | 2 services | [`config`] | the TOML file, parsed into types that cannot be wrong |
 //! | | [`clock`] | the only wall clock |
+//! | | [`secret_key`] | the one secret that nodes share |
 //! | | [`metrics`] | every series, made at start |
 //! | | [`telemetry`] | log set-up |
 //! | | [`store`] | the contract of the stores, Postgres, SQLite, migrations |
@@ -37,6 +38,7 @@ pub mod config;
 pub mod directory;
 pub mod health;
 pub mod metrics;
+pub mod secret_key;
 pub mod store;
 pub mod telemetry;
 pub mod usage;

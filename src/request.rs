@@ -26,13 +26,13 @@ pub struct RequestView<'a> {
 impl<'a> RequestView<'a> {
     /// The path: the target up to the first `?`.
     pub fn path(&self) -> &'a [u8] {
-        let end = self.target.iter().position(|&b| b == b'?').unwrap_or(self.target.len());
+        let end = memchr::memchr(b'?', self.target).unwrap_or(self.target.len());
         &self.target[..end]
     }
 
     /// The query without its `?`, if there is one.
     pub fn query(&self) -> Option<&'a [u8]> {
-        let start = self.target.iter().position(|&b| b == b'?')?;
+        let start = memchr::memchr(b'?', self.target)?;
         Some(&self.target[start + 1..])
     }
 }

@@ -22,6 +22,22 @@ pub struct Probe {
 }
 
 impl Probe {
+    /// From the words of the command line; without a permission, the caller has no key.
+    pub fn parse(
+        method: &str,
+        path: String,
+        host: Option<String>,
+        permissions: &[String],
+    ) -> Result<Self, String> {
+        let method = Method::from_bytes(method.as_bytes())
+            .map_err(|_| format!("`{method}` is not a method"))?;
+        let patterns: Result<Vec<_>, _> =
+            permissions.iter().map(|text| Pattern::parse(text)).collect();
+        let patterns = patterns.map_err(|error| error.to_string())?;
+        let permissions = (!patterns.is_empty()).then_some(patterns);
+        Ok(Self { method, path, host, permissions, environment: Environment::default() })
+    }
+
     pub(super) fn host(&self) -> &str {
         self.host.as_deref().unwrap_or("localhost")
     }

@@ -118,12 +118,7 @@ pub fn admit_known(
     now: Timestamp,
 ) -> Verdict {
     let route = find_route(view, policy)?;
-    match &route.access {
-        Access::Public => admit_public(view, route),
-        Access::Require(requirement) => {
-            admit_key(view, route, requirement, Arc::clone(key), false, now)
-        }
-    }
+    admit(view, route, Arc::clone(key), false, now)
 }
 
 impl Question {
@@ -142,12 +137,7 @@ impl Question {
                 return Err(Refusal { retry_after: Some(RETRY_AFTER), ..refusal });
             }
         };
-        match &route.access {
-            Access::Public => admit_public(view, route),
-            Access::Require(requirement) => {
-                admit_key(view, route, requirement, key, self.read_from_authorization, now)
-            }
-        }
+        admit(view, route, key, self.read_from_authorization, now)
     }
 }
 
@@ -168,7 +158,7 @@ const LOOKALIKE: &str = "The path differs from another route's only in case, enc
 
 /// Step 3.
 fn admit_public(view: &RequestView<'_>, route: &Arc<Route>) -> Verdict {
-    check_upgrade(view, route, None)?;
+    check_upgrade(view, route)?;
     Ok(Admission {
         route: Arc::clone(route),
         key: None,
@@ -178,27 +168,25 @@ fn admit_public(view: &RequestView<'_>, route: &Arc<Route>) -> Verdict {
 }
 
 /// Steps 6, 7 and 9. Every refusal names the key: its secret was right.
-fn admit_key(
+fn admit(
     view: &RequestView<'_>,
     route: &Arc<Route>,
-    requirement: &Requirement,
     key: Arc<KeyRecord>,
     read_from_authorization: bool,
     now: Timestamp,
 ) -> Verdict {
+    let Access::Require(requirement) = &route.access else { return admit_public(view, route) };
     let judged = check_state(view, route, &key, now)
         .map_err(|denial| refuse(route, denial))
-        .and_then(|()| check_permissions(route, requirement, &key));
+        .and_then(|()| check_permissions(route, requirement, &key))
+        .and_then(|matched| check_upgrade(view, route).map(|()| matched));
     match judged {
-        Ok(matched) => {
-            check_upgrade(view, route, Some(&key))?;
-            Ok(Admission {
-                route: Arc::clone(route),
-                key: Some(key),
-                matched,
-                read_from_authorization,
-            })
-        }
+        Ok(matched) => Ok(Admission {
+            route: Arc::clone(route),
+            key: Some(key),
+            matched,
+            read_from_authorization,
+        }),
         Err(refusal) => Err(Refusal { key: Some(key), ..refusal }),
     }
 }
@@ -251,16 +239,9 @@ fn check_permissions(
 }
 
 /// Step 9: what the request wants to become.
-fn check_upgrade(
-    view: &RequestView<'_>,
-    route: &Arc<Route>,
-    key: Option<&Arc<KeyRecord>>,
-) -> Result<(), Refusal> {
-    shape::check_upgrade(view, route).map_err(|fault| Refusal {
-        route: Some(Arc::clone(route)),
-        key: key.cloned(),
-        ..fault.into()
-    })
+fn check_upgrade(view: &RequestView<'_>, route: &Arc<Route>) -> Result<(), Refusal> {
+    shape::check_upgrade(view, route)
+        .map_err(|fault| Refusal { route: Some(Arc::clone(route)), ..fault.into() })
 }
 
 fn refuse(route: &Arc<Route>, denial: Denial) -> Refusal {

@@ -1,4 +1,27 @@
 //! The control plane, on axum.
+//!
+//! | file | what lives there |
+//! |---|---|
+//! | [`table`] | the whole URL space: method, path, name, access, handler |
+//! | [`plane`] | what handlers work with, and the judgement of who may call them |
+//! | [`front`] | what happens to every request, in order |
+//! | [`record`] | what remains of a request from the listener |
+//! | [`power`] | nobody gives more than they have |
+//! | [`wire`] | bodies, parameters, cursors, answers, errors |
+//! | [`api`] | the operations, by subject |
+//! | [`app`], [`listener`] | the two ways in: from the proxy, and from a socket |
+
+mod api;
+mod app;
+mod caller;
+mod front;
+mod hosts;
+mod listener;
+mod plane;
+mod power;
+mod record;
+mod table;
+mod wire;
 
 use std::sync::Arc;
 
@@ -8,6 +31,9 @@ use crate::gate::Gate;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::usage::Recorder;
+
+pub use app::{App, app};
+pub use table::route_names;
 
 /// What the control plane is made of.
 pub struct Parts {

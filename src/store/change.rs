@@ -4,6 +4,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::{KeyRow, RoleRow, UserRow};
 use crate::key::{Digest, Environment, LookupId, Pattern, Permission};
 
 /// Who makes a change, for the audit log.
@@ -156,4 +157,45 @@ pub struct KeyPatch {
     pub expires_at: Option<Option<Timestamp>>,
     pub disabled: Option<bool>,
     pub metadata: Option<Option<serde_json::Value>>,
+}
+
+impl UserPatch {
+    /// Roles are rows of their own; the rest is set here.
+    pub(super) fn apply(self, row: &mut UserRow) {
+        set(&mut row.email, self.email);
+        set(&mut row.display_name, self.display_name);
+        set(&mut row.subscription_tier, self.tier);
+    }
+}
+
+impl RolePatch {
+    pub(super) fn apply(self, row: &mut RoleRow) {
+        set(&mut row.description, self.description);
+        set(&mut row.permissions, self.permissions);
+    }
+}
+
+impl KeyPatch {
+    pub(super) fn apply(self, row: &mut KeyRow) {
+        set(&mut row.name, self.name);
+        set(&mut row.permissions, self.permissions);
+        set(&mut row.allowed_ips, self.allowed_ips);
+        set(&mut row.rate, self.rate);
+        set(&mut row.quota, self.quota);
+        set(&mut row.expires_at, self.expires_at);
+        set(&mut row.disabled, self.disabled);
+        set(&mut row.metadata, self.metadata);
+    }
+}
+
+fn set<T>(member: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *member = value;
+    }
+}
+
+/// Emails are one whatever their case, in all of Unicode; neither database can be relied on to
+/// know that.
+pub(super) fn fold_email(email: &str) -> String {
+    email.to_lowercase()
 }

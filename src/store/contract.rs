@@ -127,10 +127,21 @@ pub enum StoreError {
     /// The subject of a change, or something that it names, does not exist.
     #[error("no such {what}")]
     NotFound { what: &'static str },
+    /// A value that does not fit its column: too long, too many, or not of its shape.
+    #[error("{0}")]
+    Invalid(&'static str),
     /// Built-in roles and permissions cannot be changed, nor can the last admin go.
     #[error("{0}")]
     Protected(&'static str),
     /// The schema, or the data in it, is not what this version knows.
     #[error("the store does not fit: {0}")]
     Incompatible(String),
+}
+
+impl StoreError {
+    pub(super) fn other_secret() -> Self {
+        StoreError::Incompatible(
+            "its nodes share another SECRET_KEY: give this one the same".into(),
+        )
+    }
 }

@@ -2,14 +2,19 @@
 //!
 //! One conformance suite (`tests/it/store`) runs on both; each promise below is a named case.
 
+mod audit;
 mod change;
 mod contract;
 mod rows;
+mod stored;
 mod usage;
+mod violation;
 
 pub mod migrate;
 pub mod postgres;
 pub mod sqlite;
+
+use std::sync::Arc;
 
 pub use change::{
     Actor, Change, Committed, KeyPatch, NewKey, NewPermission, NewRole, NewUser, RolePatch,
@@ -18,3 +23,29 @@ pub use change::{
 pub use contract::{FeedEntry, FeedSubject, Instance, Store, StoreError};
 pub use rows::{KeyFilter, KeyRow, Page, PageRequest, PermissionRow, RoleRow, UserFilter, UserRow};
 pub use usage::{UsageBatch, UsageRecord};
+
+use crate::config::{StoreSettings, StoreUrl};
+
+/// What a process opens the store for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To serve requests. An embedded store has one such process at a time.
+    Serving,
+    /// To look or to change something beside it, as the command line does.
+    Beside,
+}
+
+/// Opens the store that is configured. It must have been migrated ([`migrate::up`]).
+///
+/// An embedded store is opened at once. Postgres need not be there yet: calls answer
+/// [`StoreError::Unavailable`] until it is. Call it on the runtime that will use the store.
+///
+/// # Errors
+/// The address is wrong, the file cannot be opened or its schema does not fit, or another process
+/// serves from it.
+pub async fn open(settings: &StoreSettings, access: Access) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(match &settings.url {
+        StoreUrl::Postgres(url) => Arc::new(postgres::PostgresStore::open(url, settings.pool)?),
+        StoreUrl::Sqlite(path) => Arc::new(sqlite::SqliteStore::open(path, access)?),
+    })
+}

@@ -96,3 +96,24 @@ pub struct Page<T> {
     /// Where the next page begins, if there is one.
     pub next: Option<String>,
 }
+
+impl PageRequest {
+    pub(super) fn limit(&self) -> usize {
+        self.limit.clamp(1, 200)
+    }
+
+    /// One row more than the page holds tells whether there is a next one.
+    pub(super) fn rows_to_read(&self) -> i64 {
+        self.limit() as i64 + 1
+    }
+}
+
+impl<T> Page<T> {
+    /// The page out of `rows_to_read` rows; `key` is the unique key that they are ordered by.
+    pub(super) fn cut(mut rows: Vec<T>, request: &PageRequest, key: impl Fn(&T) -> String) -> Self {
+        let is_last = rows.len() <= request.limit();
+        rows.truncate(request.limit());
+        let next = if is_last { None } else { rows.last().map(key) };
+        Self { rows, next }
+    }
+}

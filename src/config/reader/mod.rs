@@ -15,10 +15,10 @@ mod value;
 
 use std::cell::{Cell, RefCell};
 
+use self::overrides::Overrides;
 use super::{Environment, Problem, Problems, Severity};
 
 pub(super) use self::document::Document;
-pub(super) use self::overrides::Overrides;
 pub(super) use self::section::Section;
 pub(super) use self::value::Value;
 
@@ -36,8 +36,8 @@ pub(super) enum Place {
     Variable(String),
 }
 
-/// Why a text is not a value of some type. The reason goes on from the text (`is not a duration`),
-/// and never repeats it: the text may hold a secret.
+/// Why a text is not a value of some type. The reason goes on from the text (`is not a duration`).
+/// Neither it nor the hint repeats the text, which may hold a secret.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fault {
     pub(super) reason: String,
@@ -123,6 +123,15 @@ impl<'d> Reader<'d> {
         match at {
             Place::At(offset) => Some(self.document.lines.place(*offset)),
             Place::File | Place::Variable(_) => None,
+        }
+    }
+
+    /// A place in words, to point at it from another.
+    pub(super) fn locate(&self, at: &Place) -> String {
+        match (at, self.line_and_column(at)) {
+            (_, Some((line, column))) => format!("at {line}:{column}"),
+            (Place::Variable(name), None) => format!("in {name}"),
+            (_, None) => "in this file".into(),
         }
     }
 

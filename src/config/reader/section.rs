@@ -2,7 +2,8 @@ use std::ops::RangeInclusive;
 
 use toml::de::DeTable;
 
-use super::{Fault, Overrides, Place, Reader, Value};
+use super::overrides::{Given, Overrides};
+use super::{Fault, Place, Reader, Value};
 use crate::config::parse::nearest;
 
 /// A table, and which of its keys were taken. When it goes out of scope, the others are reported:
@@ -43,25 +44,29 @@ impl<'d> Section<'d> {
 
     /// A value, from the environment if it has one, else from the file.
     pub fn take(&mut self, key: &'static str) -> Option<Value<'d>> {
-        let name = self.fixed.map(|section| Overrides::name(section, key));
-        let given = name.and_then(|name| self.reader.overrides.find(&name));
-        self.written(key, given.map(|given| Value::given(self.reader, key, given)))
+        let given = self.given(key);
+        self.choose(key, given)
     }
 
     /// The same for a key that also goes by a name of its own in the environment, which comes
     /// after `GATEPOST_…` and before the file.
     pub fn take_or_variable(&mut self, key: &'static str, variable: &str) -> Option<Value<'d>> {
-        let name = self.fixed.map(|section| Overrides::name(section, key));
-        let given = name.and_then(|name| self.reader.overrides.find(&name));
-        // Asked in any case, so that both names are known.
-        let alias = self.reader.overrides.find(variable);
-        self.written(key, given.or(alias).map(|given| Value::given(self.reader, key, given)))
+        // Both are asked in any case, so that both are known.
+        let (given, alias) = (self.given(key), self.reader.overrides.find(variable));
+        self.choose(key, given.or(alias))
     }
 
-    fn written(&mut self, key: &'static str, given: Option<Value<'d>>) -> Option<Value<'d>> {
+    fn given(&self, key: &str) -> Option<Given> {
+        self.reader.overrides.find(&Overrides::name(self.fixed?, key))
+    }
+
+    fn choose(&mut self, key: &'static str, given: Option<Given>) -> Option<Value<'d>> {
         self.taken.push(key);
-        let written = self.table.and_then(|table| table.get(key));
-        given.or_else(|| written.map(|node| Value::written(self.reader, key, node)))
+        if let Some(given) = given {
+            return Some(Value::given(self.reader, key, given));
+        }
+        let node = self.table?.get(key)?;
+        Some(Value::written(self.reader, key, node))
     }
 
     /// A value that has to be there.

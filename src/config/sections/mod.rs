@@ -1,6 +1,7 @@
 //! The sections of the file, one reader each. All keys of a section are read before anything is
 //! given up, so that every mistake in it is told.
 
+mod conflicts;
 pub(super) mod later;
 pub(super) mod listeners;
 pub(super) mod routes;

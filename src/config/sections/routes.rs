@@ -1,17 +1,16 @@
 //! `[[routes]]`, and the policy that they make.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
+use super::conflicts::Conflicts;
 use super::upstreams::{MANAGEMENT, Upstreams};
 use crate::config::parse::{
     duration, entry_name, environment, host, method, nearest, nothing_empty, path, permission,
     rate, size,
 };
-use crate::config::reader::{Fault, Place, Reader, Section, Value};
+use crate::config::reader::{Fault, Place, Section, Value};
 use crate::key::Permission;
-use crate::policy::{
-    Access, Conflict, CredentialRules, MethodSet, Policy, Requirement, Route, RouteOptions,
-};
+use crate::policy::{Access, CredentialRules, MethodSet, Policy, Requirement, Route, RouteOptions};
 
 /// The policy, if it can be made.
 pub fn policy(
@@ -23,17 +22,16 @@ pub fn policy(
     let routes = routes(root, upstreams);
     let (places, routes): (Vec<Place>, Vec<Route>) = routes.into_iter().unzip();
     let names: Vec<Box<str>> = routes.iter().map(|route| route.name.clone()).collect();
-    let conflicts = Conflicts { reader: root.reader(), places, names };
-    match Policy::new(routes, credentials, realm) {
+    let judge = Conflicts { reader: root.reader(), places, names };
+    let (policy, conflicts) = match Policy::new(routes, credentials, realm) {
         Ok(policy) => {
-            policy.warnings().into_iter().for_each(|conflict| conflicts.report(conflict));
-            Some(policy)
+            let warnings = policy.warnings();
+            (Some(policy), warnings)
         }
-        Err(all) => {
-            all.into_iter().for_each(|conflict| conflicts.report(conflict));
-            None
-        }
-    }
+        Err(conflicts) => (None, conflicts),
+    };
+    conflicts.into_iter().for_each(|conflict| judge.report(conflict));
+    policy
 }
 
 /// The routes that are right, and where they stand.
@@ -50,7 +48,8 @@ fn routes(root: &mut Section<'_>, upstreams: &Upstreams<'_>) -> Vec<(Place, Rout
         routes.extend(route(&mut entry, upstreams, &mut names).map(|route| (at, route)));
     }
     for (name, place) in &upstreams.names {
-        if !names.upstreams.contains(name) {
+        // A route that could not be read may well have led there.
+        if !root.reader().failed() && !names.upstreams.contains(name) {
             let hint = "remove it, or name it in a route: upstream = \"…\"";
             let message = format!("no route leads to the upstream `{name}`");
             root.reader().warn(place.at(), message, Some(hint.into()));
@@ -63,7 +62,7 @@ fn routes(root: &mut Section<'_>, upstreams: &Upstreams<'_>) -> Vec<(Place, Rout
 #[derive(Default)]
 struct Names {
     routes: HashMap<Box<str>, Place>,
-    upstreams: Vec<Box<str>>,
+    upstreams: BTreeSet<Box<str>>,
 }
 
 fn route(entry: &mut Section<'_>, upstreams: &Upstreams<'_>, names: &mut Names) -> Option<Route> {
@@ -96,7 +95,7 @@ fn route_name(entry: &mut Section<'_>, names: &mut Names) -> Option<Box<str>> {
     })?;
     if let Some(first) = names.routes.get(&name) {
         let hint =
-            format!("the other one is {}; names are metric labels", at(value.reader(), first));
+            format!("the other one is {}; names are metric labels", value.reader().locate(first));
         value.reader().error(value.at(), format!("a second route is named `{name}`"), Some(hint));
     } else {
         names.routes.insert(name.clone(), value.at().clone());
@@ -199,52 +198,4 @@ fn cors(mut table: Section<'_>) -> Option<()> {
     table.read("max_age", duration);
     table.flag("credentials");
     Some(())
-}
-
-/// Tells of routes that cannot stand beside each other, at the later one.
-struct Conflicts<'r, 'd> {
-    reader: &'r Reader<'d>,
-    places: Vec<Place>,
-    names: Vec<Box<str>>,
-}
-
-impl Conflicts<'_, '_> {
-    fn report(&self, conflict: Conflict) {
-        match conflict {
-            Conflict::Equal { first, second } => {
-                let (names, hint) =
-                    self.describe(first, second, "make path, host or methods differ");
-                self.reader.error(
-                    &self.places[second],
-                    format!("{names} match the same requests"),
-                    Some(hint),
-                );
-            }
-            Conflict::Shadowed { first, second } => {
-                let (first_name, name) = (&self.names[first], &self.names[second]);
-                let (_, hint) = self.describe(first, second, "remove it or make it more specific");
-                let message =
-                    format!("route `{name}` can never match: `{first_name}` takes everything");
-                self.reader.warn(&self.places[second], message, Some(hint));
-            }
-            Conflict::Lookalike { first, second } => {
-                let why = "a lenient upstream would mix them up, so such requests are refused";
-                let (names, hint) = self.describe(first, second, why);
-                let message = format!("{names} differ only in case or a trailing slash");
-                self.reader.warn(&self.places[second], message, Some(hint));
-            }
-        }
-    }
-
-    fn describe(&self, first: usize, second: usize, advice: &str) -> (String, String) {
-        let names = format!("routes `{}` and `{}`", self.names[first], self.names[second]);
-        (names, format!("the other one is {}; {advice}", at(self.reader, &self.places[first])))
-    }
-}
-
-fn at(reader: &Reader<'_>, place: &Place) -> String {
-    match reader.line_and_column(place) {
-        Some((line, column)) => format!("at {line}:{column}"),
-        None => "elsewhere".into(),
-    }
 }

@@ -85,13 +85,12 @@ async fn a_key_whose_time_has_come_is_served_while_it_is_loaded_again() {
 async fn another_store_in_its_place_is_never_asked_who_is_known() {
     let stand = Stand::ready().await;
     known(stand.ask_key().await);
-    let ours = stand.store.rows();
 
     let mut empty = stand.store.rows();
     empty.instance.id = Uuid::now_v7();
     empty.keys.clear();
     let (_, cold) = stand.store.add_key(Uuid::now_v7(), "developer");
-    let with_cold = stand.store.rows();
+    let ours = stand.store.rows();
     stand.store.restore(empty);
 
     // Even before the feed has told: a key that exists is not called invalid.
@@ -100,10 +99,9 @@ async fn another_store_in_its_place_is_never_asked_who_is_known() {
     assert!(is_unavailable(&stand.ask(&cold).await));
     assert!(stand.directory.is_degraded());
 
-    stand.store.restore(with_cold);
+    stand.store.restore(ours);
     stand.poll().await.expect("the right store is back");
     known(stand.ask(&cold).await);
-    drop(ours);
 }
 
 #[tokio::test]

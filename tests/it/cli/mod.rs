@@ -1,1 +1,4 @@
+//! The command line as people and scripts use it.
 
+mod commands;
+mod demo;

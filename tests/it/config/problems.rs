@@ -235,9 +235,11 @@ impl File {
 #[test]
 fn what_a_variable_brings_in_is_not_repeated() {
     let text = MINIMAL.replace("127.0.0.1:3000", "${TOKEN}");
-    let told = File::new(text).with("TOKEN", "hunter2").refused();
-    assert!(told.contains("`${TOKEN}` is not host:port"), "{told}");
-    assert!(!told.contains("hunter2"), "{told}");
+    for token in ["hunter2", "http://app:hunter2@host", "https://hunter2/"] {
+        let told = File::new(&text).with("TOKEN", token).refused();
+        assert!(told.contains("`${TOKEN}` is not host:port"), "{told}");
+        assert!(!told.contains("hunter2"), "{told}");
+    }
 }
 
 #[test]

@@ -107,6 +107,21 @@ fn parameters_of_other_names_do_not_make_routes_differ() {
 }
 
 #[test]
+fn a_route_that_can_never_match_is_odd() {
+    let [one, more, rest] =
+        [("one", "/a/{x}"), ("more", "/a/{x}/{*y}"), ("rest", "/a/{*z}")].map(|(name, path)| {
+            route("require = []")
+                .replace("\"a\"", &format!("{name:?}"))
+                .replace("\"/a\"", &format!("{path:?}"))
+        });
+    let told = routes(&(one + &more + &rest)).warned();
+    assert!(
+        told.starts_with("gatepost.toml:18:1: warning: route `rest` can never match"),
+        "{told}"
+    );
+}
+
+#[test]
 fn lookalike_routes_are_odd() {
     let second = route("require = []").replace("\"a\"", "\"b\"").replace("\"/a\"", "\"/A\"");
     let told = routes(&(route("public = true") + &second)).warned();

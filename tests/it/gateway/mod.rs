@@ -1,1 +1,12 @@
+//! The whole thing: a client, the real program, a real upstream, both stores.
 
+mod drain;
+mod first_requests;
+mod hygiene;
+mod key_states;
+mod limits;
+mod outage;
+mod paths;
+mod revocation;
+mod streaming;
+mod usage;

@@ -1,0 +1,142 @@
+//! A store that only knows how to load keys, at once: what is measured is in front of it.
+
+use std::collections::HashMap;
+use std::future::pending;
+
+use async_trait::async_trait;
+use gatepost::key::{Digest, Environment, IdKey, KeyRecord, LookupId, MintedKey, Owner, Pattern};
+use gatepost::store::{
+    Actor, Change, Committed, FeedEntry, Instance, KeyFilter, KeyRow, Page, PageRequest,
+    PermissionRow, RoleRow, Store, StoreError, UsageBatch, UserFilter, UserRow,
+};
+use uuid::Uuid;
+
+pub struct MemoryStore {
+    id_key: IdKey,
+    keys: HashMap<LookupId, Digest>,
+    granted: Pattern,
+}
+
+impl MemoryStore {
+    /// A store with `count` keys that may do what `granted` says, and the keys.
+    pub fn with_keys(count: usize, granted: &Pattern) -> (Self, Vec<MintedKey>) {
+        let id_key = IdKey::from_bytes([7; 32]);
+        let mint = || MintedKey::new(&Environment::default(), &id_key).expect("randomness");
+        let minted: Vec<MintedKey> = (0..count).map(|_| mint()).collect();
+        let keys = minted.iter().map(|key| (key.lookup_id, key.digest)).collect();
+        (Self { id_key, keys, granted: granted.clone() }, minted)
+    }
+
+    /// A record of ordinary size, with an owner of its own.
+    fn record(&self, lookup_id: LookupId, digest: Digest) -> KeyRecord {
+        let grants = [self.granted.clone()];
+        KeyRecord {
+            id: Uuid::now_v7(),
+            lookup_id: Some(lookup_id),
+            digest,
+            name: "billing service, production".into(),
+            environment: Environment::default(),
+            permissions: grants.iter().cloned().collect(),
+            allowed_ips: Box::default(),
+            expires_at: None,
+            disabled: false,
+            revoked_at: None,
+            owner: Owner {
+                id: Uuid::now_v7(),
+                email: "billing@example.com".into(),
+                tier: None,
+                lock: None,
+                disabled: false,
+                roles: ["developer".into()].into(),
+                grants: grants.into_iter().collect(),
+            },
+        }
+    }
+}
+
+fn not_here<T>() -> Result<T, StoreError> {
+    Err(StoreError::Unavailable("no decision asks for this".to_owned()))
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn instance(&self) -> Result<Instance, StoreError> {
+        Ok(Instance { id: Uuid::nil(), id_key: self.id_key.clone(), secret_fingerprint: None })
+    }
+
+    async fn load_key(&self, id: &LookupId) -> Result<Option<KeyRecord>, StoreError> {
+        Ok(self.keys.get(id).map(|digest| self.record(*id, *digest)))
+    }
+
+    async fn load_imported(&self, _: &Digest) -> Result<Option<KeyRecord>, StoreError> {
+        Ok(None)
+    }
+
+    async fn imported_digests(&self) -> Result<Vec<Digest>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn changes_after(&self, _: u64, _: usize) -> Result<Vec<FeedEntry>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn newest_change(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    async fn wait_for_change(&self) {
+        pending().await
+    }
+
+    async fn record_usage(&self, _: &UsageBatch) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn claim_secret(&self, _: [u8; 16]) -> Result<(), StoreError> {
+        not_here()
+    }
+
+    async fn commit(&self, _: Change, _: &Actor) -> Result<Committed, StoreError> {
+        not_here()
+    }
+
+    async fn user(&self, _: Uuid) -> Result<Option<UserRow>, StoreError> {
+        not_here()
+    }
+
+    async fn users(&self, _: &UserFilter, _: &PageRequest) -> Result<Page<UserRow>, StoreError> {
+        not_here()
+    }
+
+    async fn role(&self, _: &str) -> Result<Option<RoleRow>, StoreError> {
+        not_here()
+    }
+
+    async fn roles(&self, _: &PageRequest) -> Result<Page<RoleRow>, StoreError> {
+        not_here()
+    }
+
+    async fn permissions(&self, _: &PageRequest) -> Result<Page<PermissionRow>, StoreError> {
+        not_here()
+    }
+
+    async fn key(&self, _: Uuid) -> Result<Option<KeyRow>, StoreError> {
+        not_here()
+    }
+
+    async fn keys(&self, _: &KeyFilter, _: &PageRequest) -> Result<Page<KeyRow>, StoreError> {
+        not_here()
+    }
+
+    async fn has_admin(&self) -> Result<bool, StoreError> {
+        not_here()
+    }
+
+    async fn usage_count(&self) -> Result<u64, StoreError> {
+        not_here()
+    }
+}

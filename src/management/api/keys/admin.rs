@@ -1,0 +1,54 @@
+//! Everybody's keys.
+
+use axum::extract::State;
+use http::Uri;
+
+use super::body::KeyBody;
+use super::create::{self, Owner};
+use super::view::KeyView;
+use crate::management::caller::Caller;
+use crate::management::plane::Plane;
+use crate::management::power;
+use crate::management::wire::{
+    Answer, Id, ListKey, Params, Parsed, list, no_content, ok, parse_id,
+};
+use crate::store::{Change, KeyFilter};
+
+pub async fn list_all(State(plane): State<Plane>, uri: Uri) -> Answer {
+    let (filter, page) = Params::read(&uri, |params| {
+        let user_id = params.optional("user_id", "a user's id", parse_id)?;
+        let filter = KeyFilter { user_id, ..super::read_filter(params)? };
+        Ok((filter, params.page(ListKey::Id)?))
+    })?;
+    list(plane.store().keys(&filter, &page).await?, KeyView::from)
+}
+
+pub async fn list_of_user(State(plane): State<Plane>, Id(user_id): Id, uri: Uri) -> Answer {
+    let (filter, page) = Params::read(&uri, |params| {
+        let filter = KeyFilter { user_id: Some(user_id), ..super::read_filter(params)? };
+        Ok((filter, params.page(ListKey::Id)?))
+    })?;
+    plane.user(user_id).await?;
+    list(plane.store().keys(&filter, &page).await?, KeyView::from)
+}
+
+pub async fn create_for_user(
+    State(plane): State<Plane>,
+    caller: Caller,
+    Id(user_id): Id,
+    Parsed(body): Parsed<KeyBody>,
+) -> Answer {
+    let roles = plane.user(user_id).await?.roles;
+    let grants = power::grants_of(&plane, &roles).await?;
+    let owner = Owner { id: user_id, grants: &grants };
+    create::create(&plane, &caller, owner, body, "/api/v1/admin/api-keys").await
+}
+
+pub async fn read(State(plane): State<Plane>, Id(id): Id) -> Answer {
+    ok(KeyView::from(super::load(&plane, id).await?))
+}
+
+pub async fn revoke(State(plane): State<Plane>, caller: Caller, Id(id): Id) -> Answer {
+    plane.commit(Change::RevokeKey { id }, &caller).await?;
+    no_content()
+}

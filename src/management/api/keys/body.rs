@@ -1,0 +1,91 @@
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::key::{Environment, Pattern};
+use crate::management::wire::{ApiError, FromMembers, Members, value};
+
+/// A key to be made. Its permissions must be written out, be it as an empty list.
+#[derive(Debug)]
+pub struct KeyBody {
+    pub name: String,
+    pub permissions: Vec<Pattern>,
+    pub environment: Environment,
+    pub expires_at: Option<Timestamp>,
+    pub allowed_ips: Vec<IpNet>,
+    pub metadata: Option<Value>,
+}
+
+impl FromMembers for KeyBody {
+    fn from_members(members: &mut Members) -> Result<Self, ApiError> {
+        let body = KeyBody {
+            name: members.required("name", value::name)?,
+            permissions: members.required("permissions", value::patterns)?,
+            environment: members.optional("environment", value::environment)?.unwrap_or_default(),
+            expires_at: members.optional("expires_at", value::time)?,
+            allowed_ips: members.optional("allowed_ips", value::networks)?.unwrap_or_default(),
+            metadata: members.optional("metadata", value::metadata)?,
+        };
+        members.optional("rate", value::not_yet)?;
+        members.optional("quota", value::not_yet)?;
+        Ok(body)
+    }
+}
+
+impl KeyBody {
+    /// A key that is dead from the start is a mistake, not a wish.
+    pub(super) fn check_expiry(&self, now: Timestamp) -> Result<(), ApiError> {
+        match self.expires_at {
+            Some(expires_at) if expires_at <= now => {
+                Err(ApiError::field("expires_at", "is in the past"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<KeyBody, ApiError> {
+        Members::read(json.as_bytes(), KeyBody::from_members)
+    }
+
+    fn refused_field(json: &str) -> String {
+        match read(json) {
+            Err(ApiError::InvalidBody { field: Some(field), .. }) => field,
+            other => panic!("{json}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_absent_is_never_everything() {
+        let body = read(r#"{"name":"ci","permissions":[]}"#).unwrap();
+        assert!(body.permissions.is_empty());
+        assert_eq!(body.environment.as_str(), "live");
+        assert_eq!(refused_field(r#"{"name":"ci"}"#), "permissions");
+        assert_eq!(refused_field(r#"{"name":"ci","permissions":null}"#), "permissions");
+        assert_eq!(refused_field(r#"{"permissions":[]}"#), "name");
+    }
+
+    #[test]
+    fn a_member_that_nobody_holds_to_is_refused() {
+        let with = |member: &str| format!(r#"{{"name":"ci","permissions":[],{member}}}"#);
+        assert_eq!(refused_field(&with(r#""rate":"5/s""#)), "rate");
+        assert_eq!(refused_field(&with(r#""permission":["*"]"#)), "permission");
+        assert_eq!(refused_field(&with(r#""user_id":"x""#)), "user_id");
+        assert!(read(&with(r#""rate":null,"quota":null"#)).is_ok());
+    }
+
+    #[test]
+    fn an_end_in_the_past_is_refused() {
+        let body = read(
+            r#"{"name":"ci","permissions":["orders:read"],"expires_at":"2030-01-01T00:00:00Z"}"#,
+        )
+        .unwrap();
+        let end = body.expires_at.unwrap();
+        assert!(body.check_expiry(end).is_err());
+        assert!(body.check_expiry(end - jiff::SignedDuration::from_micros(1)).is_ok());
+    }
+}

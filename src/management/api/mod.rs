@@ -1,0 +1,8 @@
+//! The operations, by subject. Who may call them is in the table, not here.
+
+pub mod keys;
+pub mod permissions;
+pub mod profile;
+pub mod roles;
+pub mod status;
+pub mod users;

@@ -1,0 +1,34 @@
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::LOCATION;
+use serde::Serialize;
+
+use super::{ApiError, ListKey};
+use crate::store::Page;
+
+pub type Answer = Result<Response, ApiError>;
+
+/// A page of a list.
+#[derive(Serialize)]
+pub struct Listing<T> {
+    data: Vec<T>,
+    next_cursor: Option<String>,
+}
+
+pub fn ok(body: impl Serialize) -> Answer {
+    Ok(Json(body).into_response())
+}
+
+pub fn list<R, V: Serialize>(page: Page<R>, view: impl FnMut(R) -> V) -> Answer {
+    let next_cursor = page.next.as_deref().map(ListKey::seal);
+    ok(Listing { data: page.rows.into_iter().map(view).collect(), next_cursor })
+}
+
+pub fn created(location: &str, body: impl Serialize) -> Answer {
+    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(body)).into_response())
+}
+
+pub fn no_content() -> Answer {
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

@@ -1,0 +1,276 @@
+//! What a member of a body may hold: parsers from JSON to types that cannot be wrong.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::members::Valid;
+use crate::key::{Environment, Pattern, Permission};
+
+const MAX_NAME: usize = 200;
+const MAX_TEXT: usize = 500;
+const MAX_LABEL: usize = 100;
+const MAX_EMAIL: usize = 254;
+const MAX_ROLE_NAME: usize = 64;
+const MAX_ENTRIES: usize = 100;
+const MAX_METADATA: usize = 4096;
+
+/// A name for people: any script, trimmed, one line.
+pub fn name(value: Value) -> Valid<String> {
+    line(value, MAX_NAME)
+}
+
+/// A word or two to group things by.
+pub fn label(value: Value) -> Valid<String> {
+    line(value, MAX_LABEL)
+}
+
+/// A description or a reason.
+pub fn text(value: Value) -> Valid<String> {
+    line(value, MAX_TEXT)
+}
+
+/// Trimmed, not empty, without control characters, which terminals and logs would obey.
+fn line(value: Value, longest: usize) -> Valid<String> {
+    let text = string(value)?;
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("must not be empty".into());
+    }
+    if text.chars().count() > longest {
+        return Err(format!("is longer than {longest} characters"));
+    }
+    if text.contains(char::is_control) {
+        return Err("must not hold control characters".into());
+    }
+    Ok(text.to_owned())
+}
+
+/// Something that mail could be sent to, as far as looking at it can tell.
+pub fn email(value: Value) -> Valid<String> {
+    let text = line(value, MAX_EMAIL)?;
+    if text.len() > MAX_EMAIL {
+        return Err(format!("is longer than {MAX_EMAIL} bytes"));
+    }
+    let plausible = !text.contains(char::is_whitespace)
+        && text.split_once('@').is_some_and(|(local, domain)| {
+            !local.is_empty() && !domain.contains('@') && domain.split('.').all(|l| !l.is_empty())
+        });
+    if plausible { Ok(text) } else { Err("is not an email address".into()) }
+}
+
+/// A role's name stands in paths, so it is made of what needs no encoding there.
+pub fn role_name(value: Value) -> Valid<String> {
+    let text = string(value)?;
+    let fits = text.len() <= MAX_ROLE_NAME
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b));
+    if fits {
+        return Ok(text);
+    }
+    Err("must be a lower-case letter, then up to 63 of a-z, 0-9, `_` and `-`".into())
+}
+
+pub fn role_names(value: Value) -> Valid<Vec<String>> {
+    each(value, role_name)
+}
+
+pub fn permission(value: Value) -> Valid<Permission> {
+    Permission::parse(&string(value)?)
+        .map_err(|error| format!("is not a permission: {}", error.reason))
+}
+
+pub fn patterns(value: Value) -> Valid<Vec<Pattern>> {
+    each(value, |entry| {
+        Pattern::parse(&string(entry)?)
+            .map_err(|error| format!("is not a permission: {}", error.reason))
+    })
+}
+
+pub fn environment(value: Value) -> Valid<Environment> {
+    Environment::parse(&string(value)?)
+        .ok_or_else(|| "must be 2 to 12 of a-z and 0-9, such as `live` or `test`".into())
+}
+
+/// Networks or single addresses.
+pub fn networks(value: Value) -> Valid<Vec<IpNet>> {
+    each(value, |entry| {
+        let text = string(entry)?;
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Ok(address.into());
+        }
+        let Ok(net) = text.parse::<IpNet>() else {
+            return Err("is neither an address nor a network such as 10.0.0.0/8".into());
+        };
+        // 10.1.2.3/8 is half an address and half a network: which one was meant?
+        if net.trunc() != net {
+            return Err(format!("has bits beyond its prefix: perhaps {} is meant", net.trunc()));
+        }
+        Ok(net)
+    })
+}
+
+/// RFC 3339, to the microsecond, which is what the store keeps.
+pub fn time(value: Value) -> Valid<Timestamp> {
+    let text = string(value)?;
+    let time = text.parse().ok().filter(|_| looks_like_rfc_3339(&text));
+    time.and_then(|time: Timestamp| Timestamp::from_microsecond(time.as_microsecond()).ok())
+        .ok_or_else(|| "must be a time such as 2030-01-31T12:00:00Z".into())
+}
+
+/// The parser takes more of ISO 8601 than two people would read the same way.
+fn looks_like_rfc_3339(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
+    separators.iter().all(|&(at, separator)| bytes.get(at) == Some(&separator))
+        && !text.contains('[')
+}
+
+/// A small JSON object for the operator's own notes.
+pub fn metadata(value: Value) -> Valid<Value> {
+    if !value.is_object() {
+        return Err("must be an object".into());
+    }
+    if value.to_string().len() > MAX_METADATA {
+        return Err(format!("is larger than {MAX_METADATA} bytes"));
+    }
+    if holds_nul(&value) {
+        return Err("must not hold the character U+0000".into());
+    }
+    Ok(value)
+}
+
+/// Postgres keeps every text but this one.
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(members) => {
+            members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// Limits of a key's own come with the limiter: a limit that nobody holds must not be accepted.
+pub fn not_yet(_: Value) -> Valid<std::convert::Infallible> {
+    Err("is not available yet".into())
+}
+
+fn string(value: Value) -> Valid<String> {
+    match value {
+        Value::String(text) => Ok(text),
+        _ => Err("must be a string".into()),
+    }
+}
+
+/// A list of at most a hundred; one that comes twice counts once.
+fn each<T: PartialEq>(value: Value, parse: impl Fn(Value) -> Valid<T>) -> Valid<Vec<T>> {
+    let Value::Array(entries) = value else { return Err("must be a list".into()) };
+    if entries.len() > MAX_ENTRIES {
+        return Err(format!("has more than {MAX_ENTRIES} entries"));
+    }
+    let mut parsed = Vec::with_capacity(entries.len());
+    for (at, entry) in entries.into_iter().enumerate() {
+        let entry = parse(entry).map_err(|reason| format!("entry {} {reason}", at + 1))?;
+        if !parsed.contains(&entry) {
+            parsed.push(entry);
+        }
+    }
+    Ok(parsed)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn names_are_trimmed_and_may_be_in_any_script() {
+        assert_eq!(name(json!("  Zoë 王  ")).unwrap(), "Zoë 王");
+        assert_eq!(name(json!("王".repeat(200))).unwrap().chars().count(), 200);
+        for wrong in
+            [json!(""), json!("   "), json!("王".repeat(201)), json!("a\u{1b}[31m"), json!(7)]
+        {
+            assert!(name(wrong.clone()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_email_has_one_at_and_a_domain() {
+        for right in ["a@b", "zoë@example.com", "o'hara+x@mail.example.co.uk"] {
+            assert_eq!(email(json!(right)).unwrap(), right);
+        }
+        let long = format!("{}@example.com", "a".repeat(250));
+        for wrong in
+            ["", "a", "@b", "a@", "a@b@c", "a b@c", "a@b..c", "a@.b", "a@b\u{0}", long.as_str()]
+        {
+            assert!(email(json!(wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_role_is_named_as_it_stands_in_a_path() {
+        assert_eq!(role_name(json!("order-reader_2")).unwrap(), "order-reader_2");
+        let long = "a".repeat(65);
+        for wrong in ["", "Admin", "2nd", "a/b", "a b", "..", "ä", long.as_str()] {
+            assert!(role_name(json!(wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn networks_say_what_they_mean() {
+        let nets = networks(json!(["10.0.0.0/8", "192.0.2.7", "2001:db8::/32", "10.0.0.0/8"]));
+        let texts: Vec<_> = nets.unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32"]);
+        let error = networks(json!(["10.1.2.3/8"])).unwrap_err();
+        assert!(error.contains("entry 1") && error.contains("10.0.0.0/8"), "{error}");
+        assert!(networks(json!(["10.0.0.0/33"])).is_err());
+        assert!(networks(json!(vec!["10.0.0.1"; 101])).is_err());
+        assert!(networks(json!("10.0.0.0/8")).is_err());
+    }
+
+    #[test]
+    fn times_are_rfc_3339_and_kept_to_the_microsecond() {
+        let at = time(json!("2030-01-31T12:00:00.123456789+02:00")).unwrap();
+        assert_eq!(at.to_string(), "2030-01-31T10:00:00.123456Z");
+        for wrong in [
+            "2030-01-31",
+            "20300131T120000Z",
+            "2030-01-31 12:00:00Z",
+            "2030-01-31T12:00:00",
+            "2030-02-31T12:00:00Z",
+            "2030-01-31T12:00:00Z[UTC]",
+            "tomorrow",
+        ] {
+            assert!(time(json!(wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn metadata_is_a_small_object_that_every_store_can_keep() {
+        assert!(metadata(json!({"team": "orders", "tags": ["a"]})).is_ok());
+        for wrong in [
+            json!([]),
+            json!("x"),
+            json!({"x": "y".repeat(5000)}),
+            json!({"x": ["\u{0}"]}),
+            json!({"\u{0}": 1}),
+        ] {
+            assert!(metadata(wrong).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in any::<String>()) {
+            let value = json!(text);
+            let _ = (email(value.clone()), time(value.clone()), role_name(value.clone()));
+            let _ = (networks(json!([text])), name(value));
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! From a request's head to its verdict.
+
+use std::net::IpAddr;
+
+use http::header::CONTENT_LENGTH;
+use http::uri::Authority;
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
+use pingora::http::RequestHeader;
+use pingora::protocols::l4::socket::SocketAddr;
+use pingora::proxy::Session;
+use pingora::{Error, ErrorType, Result};
+use uuid::Uuid;
+
+use super::connection::Watch;
+use super::context::Context;
+use super::door::whole_seconds;
+use super::forwarding::client_address;
+use super::hygiene::remove_reserved;
+use super::{CLIENT_STALL, DRAIN, OUR_HEADERS, Proxy, edit_headers, respond, trace};
+use crate::decision::{Admission, Denial, HeaderEdit, ProblemAnswer, Refusal, Strip, Verdict};
+use crate::policy::{CredentialRules, Policy};
+use crate::request::RequestView;
+
+/// The framework percent-encodes what may not stand in a target: then what is judged would not be
+/// what was sent.
+const REPAIRED: &str = "The request target holds bytes that have to be percent-encoded";
+
+/// Who is asking, and how the connection is used while this request is on it.
+pub fn meet(proxy: &Proxy, session: &mut Session, ctx: &mut Context) {
+    let settings = &proxy.settings;
+    ctx.peer = peer_address(session).unwrap_or(ctx.peer);
+    ctx.peer_is_trusted = settings.trusts(ctx.peer);
+    let header = session.req_header();
+    let version = header.version;
+    if ctx.peer_is_trusted {
+        ctx.client = client_address(ctx.peer, &header.headers, settings);
+        ctx.request_id = trace::given_request_id(&header.headers).unwrap_or_default();
+    } else {
+        ctx.client = ctx.peer;
+    }
+    if ctx.request_id.is_nil() {
+        ctx.request_id = trace::new_request_id(ctx.at);
+    }
+    // The framework would keep a connection for ever; and HTTP/1.0 ones are not kept at all, its
+    // framing is too vague for a second request.
+    let keep = version != Version::HTTP_10 && !proxy.health.is_draining();
+    session.set_keepalive(keep.then(|| whole_seconds(settings.keepalive)));
+    session.set_read_timeout(Some(CLIENT_STALL));
+    session.set_write_timeout(Some(CLIENT_STALL));
+    session.set_total_drain_timeout(Some(DRAIN));
+}
+
+/// The peer, in the notation that rules are written in.
+fn peer_address(session: &Session) -> Option<IpAddr> {
+    match session.client_addr()? {
+        SocketAddr::Inet(address) => Some(address.ip().to_canonical()),
+        SocketAddr::Unix(_) => None,
+    }
+}
+
+/// Steps 1 to 8, by the gate.
+pub async fn judge(
+    proxy: &Proxy,
+    session: &mut Session,
+    ctx: &Context,
+    policy: &Policy,
+) -> Verdict {
+    let raw_head = session.to_h1_raw();
+    let watch = session.digest().and_then(Watch::of);
+    let intact = watch.is_none_or(|watch| watch.end_head(&raw_head));
+    if !intact {
+        return Err(Refusal { detail: Some(REPAIRED), ..Refusal::new(Denial::InvalidRequest) });
+    }
+    let header = session.req_header();
+    let view = RequestView {
+        method: &header.method,
+        target: header.raw_path(),
+        authority: header.uri.authority().map(Authority::as_str),
+        version: header.version,
+        headers: &header.headers,
+        raw_head: Some(&raw_head),
+        client: ctx.client,
+    };
+    let admission = proxy.gate.admit(&view, policy).await?;
+    check_length(&header.headers, &admission)?;
+    Ok(admission)
+}
+
+/// A body that says it is too large is not begun.
+fn check_length(headers: &HeaderMap, admission: &Admission) -> Result<(), Refusal> {
+    let route = admission.route();
+    let Some(most) = route.options.max_body else { return Ok(()) };
+    let declared = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_none_or(|length| length <= most) {
+        return Ok(());
+    }
+    let (route, key) = (Some(route.clone()), admission.key().cloned());
+    Err(Refusal { route, key, ..Refusal::new(Denial::BodyTooLarge) })
+}
+
+/// Answers a refused request.
+///
+/// # Errors
+/// The client is gone.
+pub async fn refuse(
+    session: &mut Session,
+    refusal: &Refusal,
+    realm: &str,
+    request_id: Uuid,
+) -> Result<()> {
+    // A request that could be read in two ways may be followed by what only one of them sees.
+    if is_about_form(refusal.denial) {
+        session.set_keepalive(None);
+    }
+    let answer = ProblemAnswer::new(refusal, realm, request_id);
+    respond::send(session, answer, request_id).await
+}
+
+fn is_about_form(denial: Denial) -> bool {
+    matches!(denial, Denial::InvalidRequest | Denial::UriTooLong | Denial::HeadersTooLarge)
+}
+
+/// Takes out of an admitted request what the upstream must not get from its client: reserved names
+/// and the credential. What is ours is set when the request is forwarded, after the framework has
+/// done what the client's `Connection` asks for.
+///
+/// # Errors
+/// The target would not be forwarded as it was judged.
+pub fn sanitize(
+    request: &mut RequestHeader,
+    admission: &Admission,
+    rules: &CredentialRules,
+    peer_is_trusted: bool,
+) -> Result<()> {
+    let strip = admission.strip(rules);
+    let forwarded = strip.target(request.raw_path());
+    if forwarded.len() != request.raw_path().len() {
+        let forwarded = forwarded.into_owned();
+        request.set_raw_path(&forwarded)?;
+    }
+    // Editing keeps of the target what its URI holds, which must be all of it.
+    let target = request.uri.path_and_query().map(|target| target.as_str().as_bytes());
+    if target != Some(request.raw_path()) {
+        return Error::e_explain(ErrorType::InternalError, "the target is not in origin form");
+    }
+    edit_headers(request, |headers| {
+        // Room for ours, so that adding them does not build the table anew.
+        headers.reserve(OUR_HEADERS);
+        remove_credentials(headers, &strip);
+        remove_reserved(headers, peer_is_trusted);
+    });
+    Ok(())
+}
+
+fn remove_credentials(headers: &mut HeaderMap, strip: &Strip<'_>) {
+    let edits: Vec<(HeaderName, Option<HeaderValue>)> = strip
+        .header_edits(headers)
+        .map(|edit| match edit {
+            HeaderEdit::Remove(name) => (name.clone(), None),
+            HeaderEdit::Replace(name, value) => (name.clone(), Some(value)),
+        })
+        .collect();
+    for (name, value) in edits {
+        match value {
+            Some(value) => headers.insert(name, value),
+            None => headers.remove(name),
+        };
+    }
+}

@@ -1,0 +1,189 @@
+//! Everything put together, started and stopped.
+//!
+//! Two runtimes: *data* does nothing but requests, *control* does the rest (store, change feed,
+//! usage, management), so that a busy control plane cannot delay a request.
+
+mod data_plane;
+mod drain;
+mod open_store;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::config::Config;
+use crate::directory::Directory;
+use crate::gate::Gate;
+use crate::health::Health;
+use crate::management;
+use crate::metrics::Metrics;
+use crate::proxy;
+use crate::secret_key::{SecretKey, SecretKeyError};
+use crate::store::StoreError;
+use crate::usage;
+
+use data_plane::DataPlane;
+use open_store::ServingStore;
+pub use open_store::{open_beside, secret_key};
+
+/// Threads of the control runtime. It waits for I/O most of the time.
+const CONTROL_THREADS: usize = 2;
+
+/// How long a stop tries to write the last usage records.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("cannot listen on {addr}: {cause}")]
+    Listen { addr: SocketAddr, cause: std::io::Error },
+    #[error("{0}")]
+    Proxy(String),
+    #[error("cannot start a thread: {0}")]
+    Runtime(std::io::Error),
+    #[error(transparent)]
+    SecretKey(#[from] SecretKeyError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{} migrations are pending: run `gatepost migrate up`", .0)]
+    MigrationsPending(usize),
+}
+
+/// A running gateway: the control plane's tasks and the data plane.
+struct Node {
+    health: Arc<Health>,
+    data: DataPlane,
+    grace: Duration,
+    management: JoinHandle<()>,
+    usage: JoinHandle<usize>,
+    /// Ends only when the store turns out not to fit.
+    store_failed: JoinHandle<ServeError>,
+    stop_management: watch::Sender<bool>,
+    stop_usage: watch::Sender<bool>,
+}
+
+/// Serves until a signal says otherwise, then drains and flushes.
+///
+/// `listening` is called once both listeners accept connections.
+///
+/// # Errors
+/// The store, a listener or a thread could not be had.
+pub fn serve(
+    config: Config,
+    secret: &SecretKey,
+    listening: impl FnOnce(),
+) -> Result<(), ServeError> {
+    let control = runtime("control", CONTROL_THREADS)?;
+    let store = control.block_on(ServingStore::open(&config.store, secret))?;
+    let data = runtime("proxy", config.proxy.threads)?;
+    let node = control.block_on(start(config, store, data))?;
+    listening();
+    let stopped = control.block_on(drain::until_stopped(node));
+    control.shutdown_timeout(Duration::from_secs(1));
+    stopped
+}
+
+fn runtime(name: &'static str, threads: usize) -> Result<Runtime, ServeError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name(name)
+        .enable_all()
+        .build()
+        .map_err(ServeError::Runtime)
+}
+
+/// Starts every task; runs on the control runtime.
+async fn start(config: Config, opened: ServingStore, data: Runtime) -> Result<Node, ServeError> {
+    let store = opened.store.clone();
+    let operations = management::route_names();
+    let routes = config.policy.routes().iter().map(|route| &*route.name);
+    let names: Vec<&str> = routes.chain(operations.iter().map(String::as_str)).collect();
+    let metrics = Arc::new(Metrics::new(&names));
+    let directory = Directory::new(store.clone(), &config.cache, metrics.clone());
+    let following = directory.clone();
+    let store_failed = tokio::spawn(async move {
+        if let Err(error) = opened.ready().await {
+            return error;
+        }
+        following.follow().await;
+        ServeError::Proxy("the change feed ended".into())
+    });
+
+    let health = Health::new(directory.clone());
+    let gate = Arc::new(Gate::new(directory.clone()));
+    let node_name: Arc<str> = node_name().into();
+
+    let (recorder, worker) = usage::pipeline(store, &config.usage, metrics.clone());
+    let (stop_usage, mut usage_stopped) = watch::channel(false);
+    let usage = tokio::spawn(async move {
+        let stop = async move {
+            let _ = usage_stopped.wait_for(|stopped| *stopped).await;
+        };
+        worker.run(stop, FLUSH_PATIENCE).await
+    });
+
+    let app = management::app(management::Parts {
+        gate: gate.clone(),
+        directory,
+        settings: config.management.clone(),
+        recorder: recorder.clone(),
+        metrics: metrics.clone(),
+        health: health.clone(),
+        realm: config.policy.realm.clone(),
+        tiers: Vec::new(),
+        node: node_name.clone(),
+    });
+    let (stop_management, mut management_stopped) = watch::channel(false);
+    let listener = listen(config.management.listen).await?;
+    let management = tokio::spawn(app.clone().serve(listener, async move {
+        let _ = management_stopped.wait_for(|stopped| *stopped).await;
+    }));
+
+    let grace = config.proxy.grace;
+    let data = DataPlane::start(
+        data,
+        proxy::Parts {
+            gate,
+            policy: Arc::new(ArcSwap::from_pointee(config.policy)),
+            settings: config.proxy,
+            upstreams: config.upstreams,
+            recorder,
+            metrics,
+            health: health.clone(),
+            in_process: hand_over(app, tokio::runtime::Handle::current()),
+            node: node_name,
+        },
+    )
+    .await?;
+    Ok(Node { health, data, grace, management, usage, store_failed, stop_management, stop_usage })
+}
+
+/// The built-in upstream `management`: its work is done on the control runtime, whichever runtime
+/// asks.
+fn hand_over(app: management::App, control: tokio::runtime::Handle) -> proxy::InProcess {
+    Arc::new(move |request, admission| {
+        let app = app.clone();
+        let answer = control.spawn(async move { app.call(request, admission).await });
+        Box::pin(async move {
+            answer.await.unwrap_or_else(|_| {
+                let mut response = http::Response::new(Default::default());
+                *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+                response
+            })
+        })
+    })
+}
+
+async fn listen(addr: SocketAddr) -> Result<tokio::net::TcpListener, ServeError> {
+    tokio::net::TcpListener::bind(addr).await.map_err(|cause| ServeError::Listen { addr, cause })
+}
+
+/// The host's name and the process: two nodes on one machine are two.
+fn node_name() -> String {
+    let uname = rustix::system::uname();
+    format!("{}:{}", uname.nodename().to_string_lossy(), std::process::id())
+}

@@ -1,1 +1,0 @@
-//! The store on Postgres 13 and newer.

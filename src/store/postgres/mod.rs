@@ -1,0 +1,197 @@
+//! The store on Postgres 13 and newer.
+//!
+//! Every call has a limit in time and goes past a circuit breaker: a server that hangs looks like
+//! one that is dead. Changes wake the followers by NOTIFY; the table of changes is the truth.
+
+mod address;
+mod breaker;
+mod commit;
+mod error;
+mod keys;
+mod listen;
+mod load;
+pub mod migrate;
+mod pool;
+mod query;
+mod roles;
+mod tls;
+mod usage;
+mod users;
+
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use deadpool_postgres::ClientWrapper;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use self::address::Address;
+use self::listen::Listener;
+use self::pool::{BULK, MANAGEMENT, Pool, REQUEST};
+use self::query::{one, run, transaction, value};
+use super::migrate::Migration;
+use super::{
+    Actor, Change, Committed, FeedEntry, Instance, KeyFilter, KeyRow, Page, PageRequest,
+    PermissionRow, RoleRow, Store, StoreError, UsageBatch, UserFilter, UserRow, stored,
+};
+use crate::key::{Digest, KeyRecord, LookupId};
+
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "core",
+    up: include_str!("../../../sql/postgres/0001_core.up.sql"),
+    down: include_str!("../../../sql/postgres/0001_core.down.sql"),
+}];
+
+pub struct PostgresStore {
+    address: Address,
+    pool: Pool,
+    /// Changes queue here for the lock that they take in the database, not on connections of the
+    /// pool, which loads need.
+    turn: tokio::sync::Mutex<()>,
+    changed: Arc<Notify>,
+    /// Started by the first who waits for a change: the command line never does.
+    listener: OnceLock<Listener>,
+}
+
+impl PostgresStore {
+    /// Connects when it is first asked for something, and on the runtime that asks.
+    ///
+    /// # Errors
+    /// The URL is wrong, or the certificates that it names cannot be read.
+    pub fn open(url: &str, connections: usize) -> Result<Self, StoreError> {
+        let address = Address::parse(url)?;
+        let pool = Pool::new(&address, connections)?;
+        Ok(Self {
+            address,
+            pool,
+            turn: tokio::sync::Mutex::new(()),
+            changed: Arc::new(Notify::new()),
+            listener: OnceLock::new(),
+        })
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn instance(&self) -> Result<Instance, StoreError> {
+        self.pool.run(REQUEST, instance).await
+    }
+
+    async fn claim_secret(&self, fingerprint: [u8; 16]) -> Result<(), StoreError> {
+        self.pool.run(MANAGEMENT, async |db| claim_secret(db, fingerprint).await).await
+    }
+
+    async fn commit(&self, change: Change, by: &Actor) -> Result<Committed, StoreError> {
+        let Ok(_turn) = timeout(MANAGEMENT, self.turn.lock()).await else {
+            return Err(StoreError::Unavailable("too many changes are waiting".into()));
+        };
+        self.pool.run(MANAGEMENT, async |db| commit::commit(db, change, by).await).await
+    }
+
+    async fn load_key(&self, id: &LookupId) -> Result<Option<KeyRecord>, StoreError> {
+        self.pool.run(REQUEST, async |db| load::key(db, id).await).await
+    }
+
+    async fn load_imported(&self, digest: &Digest) -> Result<Option<KeyRecord>, StoreError> {
+        self.pool.run(REQUEST, async |db| load::imported(db, digest).await).await
+    }
+
+    async fn imported_digests(&self) -> Result<Vec<Digest>, StoreError> {
+        self.pool.run(REQUEST, load::imported_digests).await
+    }
+
+    async fn changes_after(&self, seq: u64, limit: usize) -> Result<Vec<FeedEntry>, StoreError> {
+        self.pool.run(REQUEST, async |db| load::changes_after(db, seq, limit).await).await
+    }
+
+    async fn newest_change(&self) -> Result<u64, StoreError> {
+        self.pool.run(REQUEST, load::newest_change).await
+    }
+
+    async fn wait_for_change(&self) {
+        self.listener
+            .get_or_init(|| Listener::start(self.address.clone(), Arc::clone(&self.changed)));
+        self.changed.notified().await;
+    }
+
+    async fn user(&self, id: Uuid) -> Result<Option<UserRow>, StoreError> {
+        self.pool.run(MANAGEMENT, async |db| users::find(db, id).await).await
+    }
+
+    async fn users(
+        &self,
+        filter: &UserFilter,
+        page: &PageRequest,
+    ) -> Result<Page<UserRow>, StoreError> {
+        self.pool.run(MANAGEMENT, async |db| users::list(db, filter, page).await).await
+    }
+
+    async fn role(&self, name: &str) -> Result<Option<RoleRow>, StoreError> {
+        self.pool.run(MANAGEMENT, async |db| roles::find(db, name).await).await
+    }
+
+    async fn roles(&self, page: &PageRequest) -> Result<Page<RoleRow>, StoreError> {
+        self.pool.run(MANAGEMENT, async |db| roles::list(db, page).await).await
+    }
+
+    async fn permissions(&self, page: &PageRequest) -> Result<Page<PermissionRow>, StoreError> {
+        self.pool.run(MANAGEMENT, async |db| roles::list_permissions(db, page).await).await
+    }
+
+    async fn key(&self, id: Uuid) -> Result<Option<KeyRow>, StoreError> {
+        self.pool.run(MANAGEMENT, async |db| keys::find(db, id).await).await
+    }
+
+    async fn keys(
+        &self,
+        filter: &KeyFilter,
+        page: &PageRequest,
+    ) -> Result<Page<KeyRow>, StoreError> {
+        self.pool.run(MANAGEMENT, async |db| keys::list(db, filter, page).await).await
+    }
+
+    async fn has_admin(&self) -> Result<bool, StoreError> {
+        self.pool.run(MANAGEMENT, users::has_admin).await
+    }
+
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        self.pool.run(BULK, async |db| usage::record(db, batch).await).await
+    }
+
+    async fn usage_count(&self) -> Result<u64, StoreError> {
+        self.pool.run(BULK, usage_count).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.pool.run(REQUEST, async |db| Ok(db.batch_execute("").await?)).await
+    }
+}
+
+async fn instance(db: &ClientWrapper) -> Result<Instance, StoreError> {
+    let sql = "SELECT id, id_key, secret_fingerprint FROM instance";
+    let instance = one(db, sql, &[], |row| {
+        let fingerprint: Option<&[u8]> = row.try_get(2)?;
+        Ok(Instance {
+            id: row.try_get(0)?,
+            id_key: stored::id_key(row.try_get(1)?)?,
+            secret_fingerprint: fingerprint.map(stored::fingerprint).transpose()?,
+        })
+    });
+    instance.await?.ok_or_else(|| StoreError::Incompatible("it has no instance row".into()))
+}
+
+async fn claim_secret(db: &ClientWrapper, fingerprint: [u8; 16]) -> Result<(), StoreError> {
+    let sql = "UPDATE instance SET secret_fingerprint = $1 WHERE secret_fingerprint IS NULL";
+    run(db, sql, &[&fingerprint.as_slice()]).await?;
+    if instance(db).await?.secret_fingerprint != Some(fingerprint) {
+        return Err(StoreError::other_secret());
+    }
+    Ok(())
+}
+
+async fn usage_count(db: &ClientWrapper) -> Result<u64, StoreError> {
+    let count = value::<i64>(db, "SELECT count(*) FROM api_usage", &[]);
+    Ok(transaction(db, BULK, count).await? as u64)
+}

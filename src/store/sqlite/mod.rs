@@ -1,0 +1,225 @@
+//! The store in one SQLite file, for one serving node.
+//!
+//! One thread writes, a few read; WAL lets them not wait for each other. The command line may open
+//! the file beside a serving node, whose poll of the feed sees what it changed.
+
+mod commit;
+mod error;
+mod file;
+mod keys;
+mod lane;
+mod load;
+pub mod migrate;
+mod roles;
+mod select;
+mod usage;
+mod users;
+mod values;
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use rusqlite::params;
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use self::file::ServingLock;
+use self::lane::Lane;
+use self::values::{Id, one, run, value};
+use super::migrate::Migration;
+use super::{
+    Access, Actor, Change, Committed, FeedEntry, Instance, KeyFilter, KeyRow, Page, PageRequest,
+    PermissionRow, RoleRow, Store, StoreError, UsageBatch, UserFilter, UserRow, stored,
+};
+use crate::key::{Digest, KeyRecord, LookupId};
+
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "core",
+    up: include_str!("../../../sql/sqlite/0001_core.up.sql"),
+    down: include_str!("../../../sql/sqlite/0001_core.down.sql"),
+}];
+
+/// How long a call may take, its wait in the queue included.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Bulk work, which nobody waits for.
+const BULK_PATIENCE: Duration = Duration::from_secs(5);
+
+const READERS: usize = 4;
+
+pub struct SqliteStore {
+    // Fields are dropped in this order: the lock goes when nothing can be written any more.
+    writer: Lane,
+    readers: Lane,
+    committed: Notify,
+    _lock: Option<ServingLock>,
+}
+
+impl SqliteStore {
+    /// Opens a file that was migrated.
+    ///
+    /// # Errors
+    /// The file is missing or its schema does not fit; or, for [`Access::Serving`], another
+    /// process serves from it.
+    pub fn open(path: &Path, access: Access) -> Result<Self, StoreError> {
+        let lock = match access {
+            Access::Serving => Some(ServingLock::take(path)?),
+            Access::Beside => None,
+        };
+        let writer = file::open(path)?;
+        let pending = migrate::status_of(&writer, MIGRATIONS)?;
+        if let Some(next) = pending.iter().find(|migration| migration.applied_at.is_none()) {
+            return Err(StoreError::Incompatible(format!(
+                "migration {} is pending: run `gatepost migrate up`",
+                next.name
+            )));
+        }
+        let readers = (0..READERS).map(|_| file::open(path)).collect::<Result<_, _>>()?;
+        Ok(Self {
+            writer: Lane::start("sqlite-writer", vec![writer])?,
+            readers: Lane::start("sqlite-reader", readers)?,
+            committed: Notify::new(),
+            _lock: lock,
+        })
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.readers.run(PATIENCE, |db| work(db)).await
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn instance(&self) -> Result<Instance, StoreError> {
+        self.read(instance).await
+    }
+
+    async fn claim_secret(&self, fingerprint: [u8; 16]) -> Result<(), StoreError> {
+        self.writer.run(PATIENCE, move |db| claim_secret(db, fingerprint)).await
+    }
+
+    async fn commit(&self, change: Change, by: &Actor) -> Result<Committed, StoreError> {
+        let by = by.clone();
+        let committed =
+            self.writer.run(PATIENCE, move |db| commit::commit(db, change, &by)).await?;
+        self.committed.notify_one();
+        Ok(committed)
+    }
+
+    async fn load_key(&self, id: &LookupId) -> Result<Option<KeyRecord>, StoreError> {
+        let id = *id;
+        self.read(move |db| load::key(db, &id)).await
+    }
+
+    async fn load_imported(&self, digest: &Digest) -> Result<Option<KeyRecord>, StoreError> {
+        let digest = *digest;
+        self.read(move |db| load::imported(db, &digest)).await
+    }
+
+    async fn imported_digests(&self) -> Result<Vec<Digest>, StoreError> {
+        self.read(load::imported_digests).await
+    }
+
+    async fn changes_after(&self, seq: u64, limit: usize) -> Result<Vec<FeedEntry>, StoreError> {
+        self.read(move |db| load::changes_after(db, seq, limit)).await
+    }
+
+    async fn newest_change(&self) -> Result<u64, StoreError> {
+        self.read(load::newest_change).await
+    }
+
+    /// Wakes for the changes of this process; those of others are found by polling the feed.
+    async fn wait_for_change(&self) {
+        self.committed.notified().await;
+    }
+
+    async fn user(&self, id: Uuid) -> Result<Option<UserRow>, StoreError> {
+        self.read(move |db| users::find(db, id)).await
+    }
+
+    async fn users(
+        &self,
+        filter: &UserFilter,
+        page: &PageRequest,
+    ) -> Result<Page<UserRow>, StoreError> {
+        let (filter, page) = (filter.clone(), page.clone());
+        self.read(move |db| users::list(db, filter, &page)).await
+    }
+
+    async fn role(&self, name: &str) -> Result<Option<RoleRow>, StoreError> {
+        let name = name.to_owned();
+        self.read(move |db| roles::find(db, &name)).await
+    }
+
+    async fn roles(&self, page: &PageRequest) -> Result<Page<RoleRow>, StoreError> {
+        let page = page.clone();
+        self.read(move |db| roles::list(db, &page)).await
+    }
+
+    async fn permissions(&self, page: &PageRequest) -> Result<Page<PermissionRow>, StoreError> {
+        let page = page.clone();
+        self.read(move |db| roles::list_permissions(db, &page)).await
+    }
+
+    async fn key(&self, id: Uuid) -> Result<Option<KeyRow>, StoreError> {
+        self.read(move |db| keys::find(db, id)).await
+    }
+
+    async fn keys(
+        &self,
+        filter: &KeyFilter,
+        page: &PageRequest,
+    ) -> Result<Page<KeyRow>, StoreError> {
+        let (filter, page) = (filter.clone(), page.clone());
+        self.read(move |db| keys::list(db, filter, &page)).await
+    }
+
+    async fn has_admin(&self) -> Result<bool, StoreError> {
+        self.read(users::has_admin).await
+    }
+
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+        let batch = batch.clone();
+        self.writer.run(BULK_PATIENCE, move |db| usage::record(db, &batch)).await
+    }
+
+    async fn usage_count(&self) -> Result<u64, StoreError> {
+        let count = |db: &mut Connection| value(db, "SELECT count(*) FROM api_usage", []);
+        self.readers.run(BULK_PATIENCE, count).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.read(|db| value::<i64>(db, "SELECT only_row FROM instance", []).map(drop)).await
+    }
+}
+
+fn instance(db: &Connection) -> Result<Instance, StoreError> {
+    let sql = "SELECT id, id_key, secret_fingerprint FROM instance";
+    let instance = one(db, sql, [], |row| {
+        let fingerprint: Option<Vec<u8>> = row.get(2)?;
+        Ok(Instance {
+            id: row.get::<_, Id>(0)?.0,
+            id_key: stored::id_key(&row.get::<_, Vec<u8>>(1)?)?,
+            secret_fingerprint: fingerprint.as_deref().map(stored::fingerprint).transpose()?,
+        })
+    })?;
+    instance.ok_or_else(|| StoreError::Incompatible("it has no instance row".into()))
+}
+
+fn claim_secret(db: &Connection, fingerprint: [u8; 16]) -> Result<(), StoreError> {
+    run(
+        db,
+        "UPDATE instance SET secret_fingerprint = ?1 WHERE secret_fingerprint IS NULL",
+        params![fingerprint],
+    )?;
+    if instance(db)?.secret_fingerprint != Some(fingerprint) {
+        return Err(StoreError::other_secret());
+    }
+    Ok(())
+}

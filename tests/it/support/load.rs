@@ -1,0 +1,100 @@
+//! Clients that ask again and again until they are told to stop, and keep a ledger.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::task::JoinHandle;
+
+use super::gateway::{Gateway, Key};
+
+/// What the clients have seen.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    /// Answers by status.
+    pub answers: BTreeMap<u16, usize>,
+    /// Connections that were refused: the request never left.
+    pub refused: usize,
+    /// Requests that got no answer, or half of one.
+    pub lost: Vec<String>,
+}
+
+impl Ledger {
+    pub fn answered(&self) -> usize {
+        self.answers.values().sum()
+    }
+
+    pub fn status(&self, status: u16) -> usize {
+        self.answers.get(&status).copied().unwrap_or_default()
+    }
+}
+
+pub struct Load {
+    stop: Arc<AtomicBool>,
+    ledger: Arc<Mutex<Ledger>>,
+    clients: Vec<JoinHandle<()>>,
+}
+
+impl Load {
+    /// `clients` keep-alive connections, each with a pause of `pause` between its requests.
+    pub fn start(
+        gateway: &Gateway,
+        path: &str,
+        key: &Key,
+        clients: usize,
+        pause: Duration,
+    ) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let ledger = Arc::new(Mutex::new(Ledger::default()));
+        let url = format!("http://{}{path}", gateway.proxy);
+        let clients = (0..clients).map(|_| {
+            let (stop, ledger, url) = (stop.clone(), ledger.clone(), url.clone());
+            let key = key.text.clone();
+            tokio::spawn(async move {
+                let client = reqwest::Client::new();
+                while !stop.load(Ordering::Relaxed) {
+                    ask(&client, &url, &key, &ledger).await;
+                    tokio::time::sleep(pause).await;
+                }
+            })
+        });
+        Self { clients: clients.collect(), stop, ledger }
+    }
+
+    /// What has been seen since the last call.
+    pub fn take(&self) -> Ledger {
+        std::mem::take(&mut *self.ledger.lock())
+    }
+
+    /// Waits for the requests under way.
+    pub async fn stop(self) -> Ledger {
+        self.stop.store(true, Ordering::Relaxed);
+        for client in self.clients {
+            client.await.expect("a client does not panic");
+        }
+        self.ledger.lock().clone()
+    }
+}
+
+async fn ask(client: &reqwest::Client, url: &str, key: &str, ledger: &Mutex<Ledger>) {
+    let answer = client.get(url).header("x-api-key", key).send().await;
+    let whole = match answer {
+        Ok(response) => {
+            let status = response.status().as_u16();
+            response.bytes().await.map(|_| status)
+        }
+        Err(error) => Err(error),
+    };
+    let mut ledger = ledger.lock();
+    match whole {
+        Ok(status) => *ledger.answers.entry(status).or_default() += 1,
+        Err(error) if error.is_connect() => {
+            ledger.refused += 1;
+            drop(ledger);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Err(error) => ledger.lost.push(format!("{error:?}")),
+    }
+}
