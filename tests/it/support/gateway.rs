@@ -246,9 +246,14 @@ impl Gateway {
         self.admin = Some(key);
     }
 
-    /// Waits until the management listener answers at all.
+    /// Waits until both listeners answer at all.
     pub async fn listening(&mut self) {
         self.until("/livez", StatusCode::OK).await;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect(self.proxy).await.is_err() {
+            assert!(Instant::now() < deadline, "the proxy does not listen:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Waits until it is ready and knows its admin.
