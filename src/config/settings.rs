@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::Problem;
+use super::{Problem, defaults};
 use crate::policy::Policy;
 
 /// A whole configuration. It exists only valid.
@@ -165,6 +165,19 @@ pub struct UsageSettings {
     /// How long records are kept in the store, and how long the counts by the minute.
     pub keep_records: Duration,
     pub keep_rollups: Duration,
+}
+
+impl UsageSettings {
+    /// What it is when nothing but the spool is given.
+    pub fn new(spool: PathBuf) -> Self {
+        Self {
+            queue: defaults::QUEUE,
+            spool,
+            spool_max: defaults::SPOOL_MAX,
+            keep_records: defaults::KEEP_RECORDS,
+            keep_rollups: defaults::KEEP_ROLLUPS,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

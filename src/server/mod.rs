@@ -162,6 +162,7 @@ async fn start(config: Config, opened: ServingStore, data: Runtime) -> Result<No
         },
     )
     .await?;
+    health.open();
     Ok(Node { health, data, grace, management, usage, store_failed, stop_management, stop_usage })
 }
 

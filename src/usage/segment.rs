@@ -206,3 +206,6 @@ fn checksum(id: Uuid, bytes: &[u8]) -> u32 {
     hasher.update(bytes);
     hasher.finalize()
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 
 use super::Queue;
@@ -28,11 +28,12 @@ impl Worker {
     /// Answers whether the spool is empty.
     pub async fn run(self, stop: impl Future<Output = ()> + Send, patience: Duration) -> bool {
         let Self { spool, queue, mut shipper, keeper } = self;
-        let is_over = Arc::new(AtomicBool::new(false));
+        let is_over = Over::default();
         let appender = Appender::new(Arc::clone(&spool), queue);
-        let until = Arc::clone(&is_over);
+        let until = Arc::clone(&is_over.0);
         let appending = spawn_blocking(move || appender.run(&until));
-        let keeping = tokio::spawn(keeper.run());
+        let mut keeping = JoinSet::new();
+        keeping.spawn(keeper.run());
         {
             let mut stop = pin!(stop);
             tokio::select! {
@@ -40,12 +41,22 @@ impl Worker {
                 () = shipper.run() => {}
             }
         }
-        is_over.store(true, Ordering::Release);
+        drop(is_over);
         if let Err(panic) = appending.await {
             tracing::error!(%panic, "the usage spool's thread ended");
         }
-        keeping.abort();
+        drop(keeping);
         let _ = timeout(patience, shipper.drain()).await;
         !spool.is_waiting()
+    }
+}
+
+/// Tells the thread to end, also when the future that would is dropped.
+#[derive(Default)]
+struct Over(Arc<AtomicBool>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
     }
 }

@@ -1,7 +1,6 @@
 //! `[cache]`, `[usage]` and `[log]`.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::store::Origin;
 use crate::config::parse::{duration, duration_or_zero, nothing_empty, size};
@@ -37,16 +36,15 @@ pub fn usage(root: &mut Section<'_>, origin: Origin<'_>, url: Option<&StoreUrl>)
         Some(StoreUrl::Sqlite(database)) => beside(database),
         _ => folder.join(defaults::SPOOL),
     });
-    let spool_max = usage.read("spool_max", spool_size).unwrap_or(defaults::SPOOL_MAX);
-    let (keep_records, keep_rollups) = retention(&mut usage);
-    let queue = usage.count("queue", 1..=MAX_QUEUE);
-    UsageSettings {
-        queue: queue.map_or(defaults::QUEUE, |queue| queue as usize),
-        spool,
-        spool_max,
-        keep_records,
-        keep_rollups,
+    let mut settings = UsageSettings::new(spool);
+    if let Some(queue) = usage.count("queue", 1..=MAX_QUEUE) {
+        settings.queue = queue as usize;
     }
+    if let Some(size) = usage.read("spool_max", spool_size) {
+        settings.spool_max = size;
+    }
+    retention(&mut usage, &mut settings);
+    settings
 }
 
 /// `gatepost.db` has its spool in `gatepost.db.spool`.
@@ -64,17 +62,19 @@ fn spool_size(text: &str) -> Result<u64, Fault> {
     }
 }
 
-fn retention(usage: &mut Section<'_>) -> (Duration, Duration) {
-    let defaults = (defaults::KEEP_RECORDS, defaults::KEEP_ROLLUPS);
-    let Some(mut retention) = usage.table("retention") else { return defaults };
-    let records = retention.read("raw", duration).unwrap_or(defaults.0);
-    let rollups = retention.read("rollups", duration).unwrap_or(defaults.1);
-    if rollups < records {
+fn retention(usage: &mut Section<'_>, settings: &mut UsageSettings) {
+    let Some(mut retention) = usage.table("retention") else { return };
+    if let Some(raw) = retention.read("raw", duration) {
+        settings.keep_records = raw;
+    }
+    if let Some(rollups) = retention.read("rollups", duration) {
+        settings.keep_rollups = rollups;
+    }
+    if settings.keep_rollups < settings.keep_records {
         let message = "the counts would be forgotten before the records they were made of";
         let hint = "give `rollups` at least as long as `raw`";
         retention.reader().warn(retention.at(), message, Some(hint.into()));
     }
-    (records, rollups)
 }
 
 pub fn log(root: &mut Section<'_>) -> LogSettings {
