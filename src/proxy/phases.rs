@@ -205,7 +205,7 @@ impl ProxyHttp for Proxy {
             response.remove_header(&name);
         }
         response.insert_header("X-Request-Id", uuid_value(ctx.request_id))?;
-        if self.health.is_draining() {
+        if self.health.is_leaving() {
             session.set_keepalive(None);
         }
         Ok(())

@@ -11,9 +11,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::*;
-use crate::config::{Balance, CacheSettings, Server, StoreSettings, StoreUrl, UsageSettings};
+use crate::config::{
+    Balance, CacheSettings, ProxySettings, Server, StoreSettings, StoreUrl, Upstream, UsageSettings,
+};
 use crate::directory::Directory;
-use crate::policy::{Access, CredentialRules, KeySource, PathPattern, Route, RouteOptions};
+use crate::policy::{Access, CredentialRules, KeySource, PathPattern, Policy, Route, RouteOptions};
 use crate::store::{self, Store};
 use crate::usage;
 
