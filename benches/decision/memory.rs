@@ -41,6 +41,8 @@ impl MemoryStore {
             expires_at: None,
             disabled: false,
             revoked_at: None,
+            rate: None,
+            quota: None,
             owner: Owner {
                 id: Uuid::now_v7(),
                 email: "billing@example.com".into(),

@@ -14,7 +14,6 @@ mod settings;
 use std::collections::BTreeMap;
 
 pub use load::ConfigError;
-pub use parse::{Quota, QuotaPeriod, Rate};
 pub use problem::{Problem, Problems, Severity};
 pub use settings::{
     Balance, CacheSettings, Config, HealthCheck, IdentityHeader, Listen, LogSettings,

@@ -11,7 +11,6 @@ pub(super) use names::{
 pub(super) use net::{
     host, network, server_address, server_name, socket_address, store_url, url_password,
 };
-pub use units::{Quota, QuotaPeriod, Rate};
 pub(super) use units::{duration, duration_or_zero, quota, rate, size};
 
 /// Below this two words have nothing to do with each other.
