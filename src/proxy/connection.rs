@@ -33,11 +33,21 @@ const MAX_HEAD: usize = 64 * 1024;
 /// A buffer larger than this is not kept from one request to the next.
 const KEPT_BUFFER: usize = 4 * 1024;
 
+/// Why no request was made of a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadFault {
+    TooLarge,
+    TooSlow,
+    /// The framework could not read it, or it broke off.
+    Malformed,
+}
+
 /// What the stream and the hooks share about one connection.
 pub struct Watch {
     /// Between the last byte of a response and the end of the next head.
     in_head: AtomicBool,
     head: Mutex<Vec<u8>>,
+    cut_off: OnceLock<HeadFault>,
     /// The peer's address as a header value: the same for every request on the connection.
     peer_value: OnceLock<HeaderValue>,
 }
@@ -47,6 +57,7 @@ impl Watch {
         Self {
             in_head: AtomicBool::new(true),
             head: Mutex::new(Vec::new()),
+            cut_off: OnceLock::new(),
             peer_value: OnceLock::new(),
         }
     }
@@ -79,9 +90,16 @@ impl Watch {
         self.peer_value.get_or_init(|| super::forwarding::address_value(peer))
     }
 
-    /// Whether bytes came that no request was made of.
-    pub fn holds_unparsed(&self) -> bool {
-        self.in_head.load(Ordering::Acquire) && !self.head.lock().is_empty()
+    /// What was wrong with the head, if bytes came that no request was made of.
+    pub fn fault(&self) -> Option<HeadFault> {
+        let unread = self.in_head.load(Ordering::Acquire) && !self.head.lock().is_empty();
+        unread.then(|| self.cut_off.get().copied().unwrap_or(HeadFault::Malformed))
+    }
+
+    /// Breaks the connection off.
+    fn cut_off(&self, fault: HeadFault, kind: io::ErrorKind) -> Poll<io::Result<()>> {
+        let _ = self.cut_off.set(fault);
+        Poll::Ready(Err(kind.into()))
     }
 
     fn record(&self, bytes: &[u8]) {
@@ -116,10 +134,7 @@ impl WatchedStream {
     fn poll_head(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let so_far = self.watch.head.lock().len();
         if so_far >= MAX_HEAD {
-            return Poll::Ready(Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the request head is larger than 64 KiB",
-            )));
+            return self.watch.cut_off(HeadFault::TooLarge, io::ErrorKind::InvalidData);
         }
         if so_far == 0 {
             self.timer = None;
@@ -140,10 +155,7 @@ impl WatchedStream {
         let deadline = self.deadline;
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(deadline)));
         ready!(timer.as_mut().poll(cx));
-        Poll::Ready(Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "the request head did not arrive in time",
-        )))
+        self.watch.cut_off(HeadFault::TooSlow, io::ErrorKind::TimedOut)
     }
 }
 
@@ -288,7 +300,7 @@ mod tests {
         let error = stream.read(&mut buf).await.expect_err("nothing more ever comes");
 
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(watch.holds_unparsed());
+        assert_eq!(watch.fault(), Some(HeadFault::TooSlow));
     }
 
     #[tokio::test]
@@ -314,7 +326,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_endless_head_is_cut_off() {
-        let (mut client, mut stream, _) = watched(LATE);
+        let (mut client, mut stream, watch) = watched(LATE);
         client.write_all(&vec![b'a'; MAX_HEAD + 1]).await.expect("the buffer has room");
 
         let mut buf = vec![0; MAX_HEAD];
@@ -322,6 +334,7 @@ mod tests {
         let error = stream.read(&mut buf).await.expect_err("the limit is reached");
 
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert_eq!(watch.fault(), Some(HeadFault::TooLarge));
     }
 
     #[tokio::test]
@@ -344,7 +357,7 @@ mod tests {
             client.write_all(head).await.expect("the buffer has room");
             let read = stream.read(&mut buf).await.expect("the head is there");
             assert!(watch.end_head(&buf[..read]));
-            assert!(!watch.holds_unparsed());
+            assert_eq!(watch.fault(), None);
         }
     }
 

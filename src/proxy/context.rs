@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use pingora::protocols::l4::socket::SocketAddr;
+use prometheus::IntGauge;
 use uuid::Uuid;
 
 use crate::clock;
@@ -14,41 +15,41 @@ use crate::decision::{Admission, Denial, Failure, Outcome, Refusal, Verdict};
 use crate::key::KeyRecord;
 use crate::policy::Route;
 
-/// The requests whose heads were read and whose answers are not yet written.
-#[derive(Clone, Default)]
-pub struct InFlight(Arc<Counts>);
-
-#[derive(Default)]
-struct Counts {
-    started: AtomicUsize,
-    ended: AtomicUsize,
+/// The requests whose heads were read and whose answers are not yet written: what a stop waits for
+/// is what the metric shows.
+#[derive(Clone)]
+pub struct InFlight {
+    live: IntGauge,
+    started: Arc<AtomicUsize>,
 }
 
 impl InFlight {
+    pub fn new(live: IntGauge) -> Self {
+        Self { live, started: Arc::default() }
+    }
+
     pub fn count(&self) -> usize {
-        // Ended first: read the other way round, a request between the two reads would make it
-        // less than nothing.
-        let ended = self.0.ended.load(Ordering::Acquire);
-        self.started().wrapping_sub(ended)
+        usize::try_from(self.live.get()).unwrap_or_default()
     }
 
     /// How many there have been, those in flight included.
     pub fn started(&self) -> usize {
-        self.0.started.load(Ordering::Acquire)
+        self.started.load(Ordering::Acquire)
     }
 
     fn enter(&self) -> Ticket {
-        self.0.started.fetch_add(1, Ordering::AcqRel);
-        Ticket(self.clone())
+        self.live.inc();
+        self.started.fetch_add(1, Ordering::AcqRel);
+        Ticket(self.live.clone())
     }
 }
 
 /// One request in flight, until dropped.
-struct Ticket(InFlight);
+struct Ticket(IntGauge);
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.0.0.ended.fetch_add(1, Ordering::AcqRel);
+        self.0.dec();
     }
 }
 
@@ -168,9 +169,13 @@ impl Times {
 mod tests {
     use super::*;
 
+    fn in_flight() -> InFlight {
+        InFlight::new(IntGauge::new("in_flight", "in a test").expect("a name"))
+    }
+
     #[test]
     fn a_request_is_in_flight_for_as_long_as_its_context() {
-        let in_flight = InFlight::default();
+        let in_flight = in_flight();
         let first = Context::new(&in_flight);
         let second = Context::new(&in_flight);
         assert_eq!(in_flight.count(), 2);
@@ -178,17 +183,18 @@ mod tests {
         assert_eq!(in_flight.count(), 1);
         drop(second);
         assert_eq!(in_flight.count(), 0);
+        assert_eq!(in_flight.started(), 2);
     }
 
     #[test]
     fn a_request_that_was_never_judged_did_not_pass() {
-        let context = Context::new(&InFlight::default());
+        let context = Context::new(&in_flight());
         assert_eq!(context.outcome(), Outcome::Fail(Failure::Internal));
     }
 
     #[test]
     fn what_is_refused_late_counts_as_refused() {
-        let mut context = Context::new(&InFlight::default());
+        let mut context = Context::new(&in_flight());
         context.failure = Some(Failure::UpstreamBroken);
         context.refuse(Denial::BodyTooLarge);
         assert_eq!(context.outcome(), Outcome::Deny(Denial::BodyTooLarge));

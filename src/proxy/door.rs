@@ -12,7 +12,8 @@ use pingora::server::ShutdownWatch;
 use pingora::server::configuration::ServerConf;
 
 use super::Proxy;
-use super::connection::WatchedStream;
+use super::connection::{HeadFault, WatchedStream};
+use crate::metrics::{HeadSeries, Metrics};
 
 /// Requests on one connection before it is closed, which frees what it has gathered.
 const REQUESTS_PER_CONNECTION: u32 = 1_000;
@@ -22,13 +23,15 @@ pub struct Door {
     proxy: Arc<HttpProxy<Proxy>>,
     head_deadline: Duration,
     keepalive: u64,
+    metrics: Arc<Metrics>,
 }
 
 impl Door {
     pub(super) fn new(conf: &Arc<ServerConf>, proxy: Proxy) -> Self {
         let head_deadline = proxy.settings.head_deadline;
         let keepalive = whole_seconds(proxy.settings.keepalive);
-        Self { proxy: Arc::new(http_proxy(conf, proxy)), head_deadline, keepalive }
+        let metrics = Arc::clone(&proxy.metrics);
+        Self { proxy: Arc::new(http_proxy(conf, proxy)), head_deadline, keepalive, metrics }
     }
 }
 
@@ -53,8 +56,8 @@ impl ServerApp for Door {
         session.set_keepalive_reuses_remaining(Some(REQUESTS_PER_CONNECTION));
         loop {
             let served = self.proxy.process_new_http(session, shutdown).await;
-            if served.is_none() && watch.holds_unparsed() {
-                tracing::debug!(target: "gatepost::proxy", "a connection closed within a request head");
+            if let Some(fault) = watch.fault() {
+                count(&self.metrics.heads, fault);
             }
             let (stream, settings) = served.map(ReusedHttpStream::consume)?;
             watch.expect_head();
@@ -67,5 +70,14 @@ impl ServerApp for Door {
 
     async fn cleanup(&self) {
         self.proxy.http_cleanup().await;
+    }
+}
+
+/// Without a request there is nothing to record but that it came.
+fn count(heads: &HeadSeries, fault: HeadFault) {
+    match fault {
+        HeadFault::TooLarge => heads.too_large.inc(),
+        HeadFault::TooSlow => heads.too_slow.inc(),
+        HeadFault::Malformed => heads.malformed.inc(),
     }
 }

@@ -129,6 +129,7 @@ struct Proxy {
 impl Proxy {
     fn new(parts: Parts) -> pingora::Result<(Self, Background)> {
         let (upstreams, background) = Upstreams::new(parts.upstreams)?;
+        let in_flight = InFlight::new(parts.metrics.in_flight.clone());
         let proxy = Self {
             gate: parts.gate,
             policy: parts.policy,
@@ -139,7 +140,7 @@ impl Proxy {
             health: parts.health,
             in_process: parts.in_process,
             node: parts.node,
-            in_flight: InFlight::default(),
+            in_flight,
         };
         Ok((proxy, background))
     }

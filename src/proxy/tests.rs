@@ -24,6 +24,8 @@ struct Gateway {
     door: Arc<Door>,
     health: Arc<Health>,
     in_flight: InFlight,
+    metrics: Arc<Metrics>,
+    recorder: Recorder,
     upstream: Origin,
     _dir: tempfile::TempDir,
     _shutdown: watch::Sender<bool>,
@@ -195,9 +197,20 @@ impl Gateway {
         };
         let (proxy, _) = Proxy::new(parts).expect("the settings are valid");
         let in_flight = proxy.in_flight.clone();
+        let (metrics, recorder) = (Arc::clone(&proxy.metrics), proxy.recorder.clone());
         let door = Arc::new(Door::new(&Arc::new(ServerConf::default()), proxy));
         let (_shutdown, shutdown) = watch::channel(false);
-        Self { door, health, in_flight, upstream: seen, _dir: dir, _shutdown, shutdown }
+        Self {
+            door,
+            health,
+            in_flight,
+            metrics,
+            recorder,
+            upstream: seen,
+            _dir: dir,
+            _shutdown,
+            shutdown,
+        }
     }
 
     fn connect(&self) -> DuplexStream {
@@ -454,6 +467,9 @@ async fn a_head_that_never_ends_is_cut_off() {
     let answer = gateway.say("GET /open HTTP/1.1\r\nHost: a\r\n").await;
     assert_eq!(answer, "");
     assert!(!gateway.upstream.was_asked());
+    let counted = "gatepost_rejected_heads_total{reason=\"too_slow\"} 1";
+    assert!(gateway.metrics.render().contains(counted));
+    assert_eq!(gateway.recorder.waiting(), 0, "there was no request to record");
 }
 
 #[tokio::test]
@@ -466,10 +482,12 @@ async fn clients_are_sent_elsewhere_while_draining() {
 }
 
 #[tokio::test]
-async fn nothing_is_in_flight_when_all_is_answered() {
+async fn every_request_is_recorded_once_and_then_over() {
     let gateway = Gateway::start().await;
-    for path in ["/open", "/unknown", "/nowhere", "/own"] {
-        gateway.ask(&format!("GET {path}"), &[]).await;
+    let requests =
+        ["GET /open", "GET /unknown", "GET /nowhere", "GET /own", "GET /a\"b", "TRACE /open"];
+    for request in requests {
+        gateway.ask(request, &[]).await;
     }
     let settled = async {
         while gateway.in_flight.count() > 0 {
@@ -477,4 +495,6 @@ async fn nothing_is_in_flight_when_all_is_answered() {
         }
     };
     tokio::time::timeout(PATIENCE, settled).await.expect("every request is over");
+    assert_eq!(gateway.recorder.waiting(), requests.len());
+    assert_eq!(gateway.in_flight.started(), requests.len());
 }

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::{AsyncMessage, Client, Connection, Socket};
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::address::{Address, Stream};
 
@@ -42,21 +42,10 @@ impl Drop for Listener {
 }
 
 async fn listen_for_ever(address: &Address, changed: &Arc<Notify>) {
-    let mut was_lost = false;
     loop {
-        match timeout(ANSWER, address.connect()).await {
-            Ok(Ok((client, connection))) => {
-                was_lost = false;
-                listen(&client, connection, changed).await;
-                warn!("the connection that listens for changes was lost; polling until it is back");
-            }
-            // Said once: an outage lasts for many attempts.
-            failure if !was_lost => {
-                was_lost = true;
-                let cause = failure.map_err(|_| "no answer in time").map(|result| result.err());
-                debug!(?cause, "cannot listen for changes");
-            }
-            _ => {}
+        if let Ok(Ok((client, connection))) = timeout(ANSWER, address.connect()).await {
+            listen(&client, connection, changed).await;
+            warn!("the connection that listens for changes was lost; polling until it is back");
         }
         sleep(RETRY.mul_f64(0.5 + fastrand::f64())).await;
     }

@@ -2,11 +2,12 @@
 
 use rusqlite::{Connection, TransactionBehavior, params};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::values::{Id, Json, Micros, one, run, value};
 use super::{keys, roles, users};
 use crate::store::audit::{self, Subject};
-use crate::store::{Actor, Change, Committed, StoreError};
+use crate::store::{Actor, Change, Committed, NewKey, NewUser, StoreError};
 
 pub(super) fn commit(
     db: &mut Connection,
@@ -33,7 +34,7 @@ pub(super) fn commit(
 
 fn effect(db: &Connection, change: Change, by: &Actor) -> Result<(), StoreError> {
     match change {
-        Change::Bootstrap { user, key, again } => bootstrap(db, user, key, again, by),
+        Change::Bootstrap { user, key, again } => bootstrap(db, &user, &key, again, by),
         Change::CreateUser(user) => users::create(db, &user, by),
         Change::UpdateUser { id, patch } => users::update(db, id, patch, by),
         Change::DeleteUser { id } => users::delete(db, id, by),
@@ -57,17 +58,17 @@ fn effect(db: &Connection, change: Change, by: &Actor) -> Result<(), StoreError>
 
 fn bootstrap(
     db: &Connection,
-    user: crate::store::NewUser,
-    key: crate::store::NewKey,
+    user: &NewUser,
+    key: &NewKey,
     again: bool,
     by: &Actor,
 ) -> Result<(), StoreError> {
     if !again && users::has_admin(db)? {
         return Err(StoreError::Conflict { field: "admin" });
     }
-    users::create(db, &user, by)?;
+    users::create(db, user, by)?;
     users::add_roles(db, user.id, &[users::ADMIN.to_owned()], by)?;
-    keys::create(db, &key, by)
+    keys::create(db, key, by)
 }
 
 fn states(db: &Connection, subjects: &[Subject]) -> Result<Vec<Option<Value>>, StoreError> {
@@ -128,7 +129,7 @@ fn announce(db: &Connection, subject: &Subject, by: &Actor) -> Result<u64, Store
 }
 
 /// What nodes know a key by: its lookup id, or the digest of an imported one.
-fn address(db: &Connection, id: uuid::Uuid) -> Result<(&'static str, String), StoreError> {
+fn address(db: &Connection, id: Uuid) -> Result<(&'static str, String), StoreError> {
     let sql = "SELECT lookup_id, key_hash FROM api_keys WHERE id = ?1";
     let address = one(db, sql, [Id(id)], |row| {
         Ok(match row.get::<_, Option<String>>(0)? {

@@ -3,19 +3,23 @@
 //! A cluster dies with the test process, however that ends: a shell waits on a pipe that the
 //! process holds, and stops the cluster when the pipe closes.
 
+mod host;
+
 use std::fs;
 use std::io::Write;
-use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use gatepost::config::StoreUrl;
 use gatepost::store::migrate;
-use rustix::process::{Pid, Signal, geteuid, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::OnceCell;
+
+use self::host::{as_server, binaries, free_port, is_running, run, server_account, watchdog};
 
 /// A database of its own for one test, migrated, dropped afterwards.
 pub struct TestDatabase {
@@ -109,7 +113,7 @@ impl Cluster {
         write!(
             configuration,
             "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = '{}'\n\
-             fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n\
+             fsync = off\nfull_page_writes = off\n\
              max_connections = 200\n{settings}\n",
             directory.display()
         )
@@ -160,7 +164,18 @@ impl Cluster {
 
     /// As the out-of-memory killer would: the server and all its processes, at once.
     pub fn kill(&self) {
+        let processes = self.processes();
         self.signal(Signal::KILL);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while processes.iter().any(|&pid| is_running(pid)) {
+            assert!(Instant::now() < deadline, "the server outlives its killing");
+            thread::sleep(Duration::from_millis(5));
+        }
+        // The number of a dead process stays taken until its parent looks, and a server does not
+        // start while the number in these is taken.
+        for lock in ["data/postmaster.pid".to_owned(), format!(".s.PGSQL.{}.lock", self.port)] {
+            let _ = fs::remove_file(self.directory.join(lock));
+        }
     }
 
     /// Everything stands still; connections stay open.
@@ -173,16 +188,21 @@ impl Cluster {
     }
 
     fn signal(&self, signal: Signal) {
-        let pid_file = self.directory.join("data/postmaster.pid");
-        let Ok(text) = fs::read_to_string(pid_file) else { return };
-        let postmaster = text.lines().next().unwrap_or_default();
-        let children = fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children"));
-        let children = children.unwrap_or_default();
-        for pid in std::iter::once(postmaster).chain(children.split_whitespace()) {
-            let pid = pid.parse().ok().and_then(Pid::from_raw);
+        for pid in self.processes() {
             // A process that ended by itself meanwhile is no matter.
-            let _ = pid.map(|pid| kill_process(pid, signal));
+            let _ = kill_process(pid, signal);
         }
+    }
+
+    /// The server's own process, then its children.
+    fn processes(&self) -> Vec<Pid> {
+        let pid_file = fs::read_to_string(self.directory.join("data/postmaster.pid"));
+        let pid_file = pid_file.unwrap_or_default();
+        let server = pid_file.lines().next().unwrap_or_default();
+        let children = fs::read_to_string(format!("/proc/{server}/task/{server}/children"));
+        let children = children.unwrap_or_default();
+        let pids = std::iter::once(server).chain(children.split_whitespace());
+        pids.filter_map(|pid| pid.parse().ok().and_then(Pid::from_raw)).collect()
     }
 
     /// Runs `sql` in `database`, as an operator would with psql.
@@ -198,7 +218,7 @@ impl Cluster {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(simple_query(&url, sql))
         };
-        std::thread::scope(|scope| scope.spawn(query).join().expect("the query does not panic"))
+        thread::scope(|scope| scope.spawn(query).join().expect("the query does not panic"))
     }
 }
 
@@ -221,73 +241,4 @@ async fn simple_query(url: &str, sql: &str) -> Vec<String> {
         _ => None,
     };
     messages.iter().filter_map(first).collect()
-}
-
-fn watchdog(bin: &Path, directory: &Path) -> Child {
-    const SCRIPT: &str = r#"
-        read -r _
-        kill -CONT "$(head -n 1 "$2/data/postmaster.pid")"
-        "$1/pg_ctl" --silent --mode=immediate --wait -D "$2/data" stop
-        rm -rf "$2""#;
-    as_server("sh".into())
-        .args(["-c", SCRIPT, "watchdog"])
-        .args([bin, directory])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        // Ctrl-C is for the tests; their end is what this one waits for.
-        .process_group(0)
-        .spawn()
-        .expect("a shell")
-}
-
-/// PostgreSQL refuses to run as root: then it runs as `postgres`.
-fn as_server(program: PathBuf) -> Command {
-    let mut command = Command::new(program);
-    command.current_dir("/");
-    if let Some((uid, gid)) = server_account() {
-        command.uid(uid).gid(gid);
-    }
-    command
-}
-
-fn server_account() -> Option<(u32, u32)> {
-    if !geteuid().is_root() {
-        return None;
-    }
-    let passwd = fs::read_to_string("/etc/passwd").expect("the list of accounts");
-    let account = |name| {
-        let line = passwd.lines().find(|line| line.split(':').next() == Some(name))?;
-        let mut numbers = line.split(':').skip(2).map(str::parse);
-        Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
-    };
-    Some(account("postgres").or_else(|| account("nobody")).expect("an account that is not root"))
-}
-
-/// Where the server's programs are: in the path, or where Debian keeps them (the newest).
-fn binaries() -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let version =
-        |bin: &PathBuf| -> Option<u32> { bin.parent()?.file_name()?.to_str()?.parse().ok() };
-    let installed = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut debian: Vec<_> = installed.map(|entry| entry.path().join("bin")).collect();
-    debian.sort_by_key(|bin| std::cmp::Reverse(version(bin)));
-    std::env::split_paths(&path)
-        .chain(debian)
-        .find(|bin| bin.join("initdb").exists() && bin.join("pg_ctl").exists())
-        .expect(
-            "PostgreSQL's server programs (initdb, pg_ctl) are missing: `make test` installs them",
-        )
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
-}
-
-fn run(command: &mut Command) {
-    // pg_ctl hands its output on to the server, so it must not be a pipe that we wait for.
-    let status = command.stdout(Stdio::null()).stdin(Stdio::null()).status();
-    let status = status.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(status.success(), "{command:?} failed: {status}");
 }
