@@ -30,6 +30,11 @@ pub(super) const SERVE_STALE_FOR: Duration = Duration::from_secs(10 * 60);
 /// `[usage]`: records kept in memory while the store is away.
 pub(super) const QUEUE: usize = 65_536;
 
+/// `[limits]`: about 150 MB when full.
+pub(super) const MAX_LIMITERS: usize = 1_000_000;
+/// A request waits no longer for what others have used.
+pub(super) const BACKEND_BUDGET: Duration = Duration::from_millis(5);
+
 /// `[log]`
 pub(super) const FILTER: &str = "info";
 

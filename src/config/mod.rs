@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 pub use load::ConfigError;
 pub use problem::{Problem, Problems, Severity};
 pub use settings::{
-    Balance, CacheSettings, Config, HealthCheck, IdentityHeader, Listen, LogSettings,
+    Balance, CacheSettings, Config, HealthCheck, IdentityHeader, LimitSettings, Listen, LogSettings, SharedSettings, Tier,
     ManagementSettings, PolicyTest, ProxySettings, Server, StoreSettings, StoreUrl, Upstream,
     UsageSettings,
 };

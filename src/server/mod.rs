@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::directory::Directory;
 use crate::gate::Gate;
 use crate::health::Health;
+use crate::limits::{BackendError, Limits};
 use crate::management;
 use crate::metrics::Metrics;
 use crate::proxy;
@@ -48,6 +49,8 @@ pub enum ServeError {
     #[error(transparent)]
     SecretKey(#[from] SecretKeyError),
     #[error(transparent)]
+    Limits(#[from] BackendError),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error("{} migrations are pending: run `gatepost migrate up`", .0)]
     MigrationsPending(usize),
@@ -60,6 +63,8 @@ struct Node {
     grace: Duration,
     management: JoinHandle<()>,
     usage: JoinHandle<usize>,
+    /// Gives back what is leased of quotas when usage stops.
+    leases: JoinHandle<()>,
     /// Ends only when the store turns out not to fit.
     store_failed: JoinHandle<ServeError>,
     stop_management: watch::Sender<bool>,
@@ -114,7 +119,8 @@ async fn start(config: Config, opened: ServingStore, data: Runtime) -> Result<No
     });
 
     let health = Health::new(directory.clone());
-    let gate = Arc::new(Gate::new(directory.clone()));
+    let limits = Limits::new(store.clone(), &config.limits, metrics.clone())?;
+    let gate = Arc::new(Gate::new(directory.clone(), limits.clone()));
     let node_name: Arc<str> = node_name().into();
 
     let (recorder, worker) = usage::pipeline(store, &config.usage, metrics.clone());
@@ -125,6 +131,13 @@ async fn start(config: Config, opened: ServingStore, data: Runtime) -> Result<No
         };
         worker.run(stop, FLUSH_PATIENCE).await
     });
+    let mut leases_stopped = stop_usage.subscribe();
+    let leases = tokio::spawn(async move {
+        let stop = async move {
+            let _ = leases_stopped.wait_for(|stopped| *stopped).await;
+        };
+        limits.keep(stop, FLUSH_PATIENCE).await;
+    });
 
     let app = management::app(management::Parts {
         gate: gate.clone(),
@@ -134,7 +147,7 @@ async fn start(config: Config, opened: ServingStore, data: Runtime) -> Result<No
         metrics: metrics.clone(),
         health: health.clone(),
         realm: config.policy.realm.clone(),
-        tiers: Vec::new(),
+        tiers: config.limits.tiers.iter().map(|tier| tier.name.clone()).collect(),
         node: node_name.clone(),
     });
     let (stop_management, mut management_stopped) = watch::channel(false);
@@ -159,7 +172,7 @@ async fn start(config: Config, opened: ServingStore, data: Runtime) -> Result<No
         },
     )
     .await?;
-    Ok(Node { health, data, grace, management, usage, store_failed, stop_management, stop_usage })
+    Ok(Node { health, data, grace, management, usage, leases, store_failed, stop_management, stop_usage })
 }
 
 /// The built-in upstream `management`: its work is done on the control runtime, whichever runtime

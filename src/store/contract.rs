@@ -1,7 +1,8 @@
 use async_trait::async_trait;
+use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::UsageBatch;
+use super::{QuotaAccount, QuotaLease, UsageBatch};
 use super::{
     Actor, Change, Committed, KeyFilter, KeyRow, Page, PageRequest, PermissionRow, RoleRow,
     UserFilter, UserRow,
@@ -23,6 +24,8 @@ use crate::key::{Digest, IdKey, KeyRecord, LookupId};
 /// - **Time** is kept to the microsecond, in UTC.
 /// - **Revocation is final.** No change makes a revoked key work again.
 /// - **Usage batches are idempotent.** The same batch recorded twice counts once.
+/// - **Quotas are never given out twice.** All leases of one account together are at most its
+///   limit, however many nodes ask at once.
 /// - **Nothing hangs.** Every call answers within a second or so; a store that does not is
 ///   [`StoreError::Unavailable`], and so is one that cannot be reached.
 #[async_trait]
@@ -83,6 +86,21 @@ pub trait Store: Send + Sync + 'static {
 
     /// The number of usage records kept.
     async fn usage_count(&self) -> Result<u64, StoreError>;
+
+    /// Gives this node up to `want` requests of an account whose quota is `limit`.
+    async fn lease_quota(
+        &self,
+        account: &QuotaAccount,
+        limit: u64,
+        want: u64,
+    ) -> Result<QuotaLease, StoreError>;
+
+    /// Adds to what accounts have used: what passed without a lease, or less than nothing for what
+    /// is given back of one. All of them or none; each account at most once.
+    async fn settle_quotas(&self, deltas: &[(QuotaAccount, i64)]) -> Result<(), StoreError>;
+
+    /// Deletes the accounts of periods that ended before `before`.
+    async fn forget_quotas(&self, before: Timestamp) -> Result<(), StoreError>;
 
     /// One round trip.
     async fn ping(&self) -> Result<(), StoreError>;

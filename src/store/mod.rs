@@ -5,6 +5,7 @@
 mod audit;
 mod change;
 mod contract;
+mod quota;
 mod rows;
 mod stored;
 mod usage;
@@ -21,6 +22,7 @@ pub use change::{
     UserPatch,
 };
 pub use contract::{FeedEntry, FeedSubject, Instance, Store, StoreError};
+pub use quota::{QuotaAccount, QuotaHolder, QuotaLease};
 pub use rows::{KeyFilter, KeyRow, Page, PageRequest, PermissionRow, RoleRow, UserFilter, UserRow};
 pub use usage::{UsageBatch, UsageRecord};
 

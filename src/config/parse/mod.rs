@@ -9,7 +9,7 @@ pub(super) use names::{
     nothing_empty, one_of, path, pattern, permission, realm, request_line,
 };
 pub(super) use net::{
-    host, network, server_address, server_name, socket_address, store_url, url_password,
+    host, network, redis_url, server_address, server_name, socket_address, store_url, url_password,
 };
 pub(super) use units::{duration, duration_or_zero, quota, rate, size};
 
