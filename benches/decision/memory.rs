@@ -7,9 +7,13 @@ use async_trait::async_trait;
 use gatepost::key::{Digest, Environment, IdKey, KeyRecord, LookupId, MintedKey, Owner, Pattern};
 use gatepost::store::{
     Actor, Change, Committed, FeedEntry, Instance, KeyFilter, KeyRow, Page, PageRequest,
-    PermissionRow, RoleRow, Store, StoreError, UsageBatch, UserFilter, UserRow,
+    PermissionRow, QuotaAccount, QuotaLease, RoleRow, Store, StoreError, UsageBatch, UserFilter,
+    UserRow,
 };
+use jiff::Timestamp;
 use uuid::Uuid;
+
+use crate::stand::TIER;
 
 pub struct MemoryStore {
     id_key: IdKey,
@@ -46,7 +50,7 @@ impl MemoryStore {
             owner: Owner {
                 id: Uuid::now_v7(),
                 email: "billing@example.com".into(),
-                tier: None,
+                tier: Some(TIER.into()),
                 lock: None,
                 disabled: false,
                 roles: ["developer".into()].into(),
@@ -91,6 +95,23 @@ impl Store for MemoryStore {
     }
 
     async fn record_usage(&self, _: &UsageBatch) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn lease_quota(
+        &self,
+        _: &QuotaAccount,
+        _: u64,
+        want: u64,
+    ) -> Result<QuotaLease, StoreError> {
+        Ok(QuotaLease { granted: want, used: want })
+    }
+
+    async fn settle_quotas(&self, _: &[(QuotaAccount, i64)]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn forget_quotas(&self, _: Timestamp) -> Result<(), StoreError> {
         Ok(())
     }
 

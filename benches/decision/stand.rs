@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use gatepost::config::CacheSettings;
+use gatepost::config::{CacheSettings, LimitSettings, Tier};
 use gatepost::decision::{Credential, Verdict};
 use gatepost::directory::Directory;
 use gatepost::gate::Gate;
-use gatepost::key::{MintedKey, Pattern, Permission};
+use gatepost::key::{MintedKey, Pattern, Permission, Quota, QuotaPeriod, Rate};
+use gatepost::limits::Limits;
 use gatepost::metrics::Metrics;
 use gatepost::policy::{
     Access, CredentialRules, MethodSet, PathPattern, Policy, Requirement, Route, RouteOptions,
@@ -22,6 +23,9 @@ use tokio::runtime::Runtime;
 use crate::memory::MemoryStore;
 
 const REQUIRED: &str = "orders:read";
+
+/// The tier that all users have.
+pub const TIER: &str = "bench";
 
 /// The route that series are made for.
 pub const ROUTE: &str = "route-0";
@@ -133,7 +137,10 @@ impl Warm {
             directory
         });
         let grown_by = resident().saturating_sub(before);
-        let gate = Gate::new(Arc::clone(&directory));
+        let limits = runtime.block_on(async {
+            Limits::new(store.clone(), &limits(), metrics.clone()).expect("there is no backend")
+        });
+        let gate = Gate::new(Arc::clone(&directory), limits);
         Self { gate, directory, keys, store, metrics, grown_by, runtime }
     }
 
@@ -146,6 +153,16 @@ impl Warm {
             Poll::Pending => panic!("a cached key had to wait"),
         }
     }
+}
+
+/// A tier that nobody reaches the end of, so that every admission is charged to a rate and a quota.
+fn limits() -> LimitSettings {
+    let tier = Tier {
+        name: TIER.into(),
+        rate: Rate::parse("1000000/s"),
+        quota: Quota::Limited { count: 1 << 62, period: QuotaPeriod::Day },
+    };
+    LimitSettings { tiers: vec![tier], ..LimitSettings::default() }
 }
 
 pub fn credential(key: &MintedKey) -> Credential {

@@ -16,9 +16,9 @@ use std::collections::BTreeMap;
 pub use load::ConfigError;
 pub use problem::{Problem, Problems, Severity};
 pub use settings::{
-    Balance, CacheSettings, Config, HealthCheck, IdentityHeader, LimitSettings, Listen, LogSettings, SharedSettings, Tier,
-    ManagementSettings, PolicyTest, ProxySettings, Server, StoreSettings, StoreUrl, Upstream,
-    UsageSettings,
+    Balance, CacheSettings, Config, HealthCheck, IdentityHeader, LimitSettings, Listen,
+    LogSettings, ManagementSettings, PolicyTest, ProxySettings, Server, SharedSettings,
+    StoreSettings, StoreUrl, Tier, Upstream, UsageSettings,
 };
 
 /// Environment variables by name; they come in as an argument.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::Problem;
+use super::{Problem, defaults};
 use crate::key::{Quota, Rate};
 use crate::policy::Policy;
 
@@ -169,6 +169,14 @@ pub struct LogSettings {
     pub json: bool,
     /// One line per request.
     pub access: bool,
+}
+
+/// Without tiers.
+impl Default for LimitSettings {
+    fn default() -> Self {
+        let max_limiters = defaults::MAX_LIMITERS;
+        Self { tiers: Vec::new(), default_tier: None, backend: None, max_limiters }
+    }
 }
 
 #[derive(Clone, Debug)]

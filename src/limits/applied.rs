@@ -90,7 +90,9 @@ impl Applied {
 
     /// One pool over all keys of a user. No tier is no limit.
     fn add_tier(&mut self, key: &KeyRecord, now: Timestamp, tiers: &Tiers, meters: &Meters) {
-        let Some(tier) = key.owner.tier.as_deref().and_then(|name| tiers.find(name)) else { return };
+        let Some(tier) = key.owner.tier.as_deref().and_then(|name| tiers.find(name)) else {
+            return;
+        };
         if tier.rate.is_none() && tier.quota == Quota::Unlimited {
             return;
         }

@@ -260,7 +260,8 @@ mod tests {
     fn the_next_lease_is_asked_for_once_before_it_is_needed() {
         let (meter, claim) = (QuotaMeter::default(), today(1_000));
         lease(&meter, &claim, 10, 10);
-        let lows = (0..10).filter(|_| matches!(meter.take(&claim, 0), Take::Taken { low: true, .. }));
+        let lows =
+            (0..10).filter(|_| matches!(meter.take(&claim, 0), Take::Taken { low: true, .. }));
         assert_eq!(lows.count(), 1);
     }
 

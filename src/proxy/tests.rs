@@ -11,8 +11,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::*;
-use crate::config::{Balance, CacheSettings, Server, StoreSettings, StoreUrl, UsageSettings};
+use crate::config::{
+    Balance, CacheSettings, LimitSettings, Server, StoreSettings, StoreUrl, UsageSettings,
+};
 use crate::directory::Directory;
+use crate::limits::Limits;
 use crate::policy::{Access, CredentialRules, KeySource, PathPattern, Route, RouteOptions};
 use crate::store::{self, Store};
 use crate::usage;
@@ -177,6 +180,8 @@ impl Gateway {
         let metrics = Arc::new(Metrics::new(&[]));
         let cache = CacheSettings { max_keys: 16, ttl: PATIENCE, serve_stale_for: PATIENCE };
         let directory = Directory::new(Arc::clone(&store), &cache, Arc::clone(&metrics));
+        let limits = Limits::new(Arc::clone(&store), &LimitSettings::default(), metrics.clone());
+        let limits = limits.expect("there is no backend");
         let (recorder, _) =
             usage::pipeline(store, &UsageSettings { queue: 64 }, Arc::clone(&metrics));
         let health = Health::new(Arc::clone(&directory));
@@ -185,7 +190,7 @@ impl Gateway {
         let away = nobody.local_addr().expect("it is bound");
         drop(nobody);
         let parts = Parts {
-            gate: Arc::new(Gate::new(directory)),
+            gate: Arc::new(Gate::new(directory, limits)),
             policy: Arc::new(ArcSwap::from_pointee(policy())),
             settings: settings(trusted),
             upstreams: vec![upstream("orders", seen.address), upstream("away", away)],

@@ -172,7 +172,18 @@ async fn start(config: Config, opened: ServingStore, data: Runtime) -> Result<No
         },
     )
     .await?;
-    Ok(Node { health, data, grace, management, usage, leases, store_failed, stop_management, stop_usage })
+    health.open();
+    Ok(Node {
+        health,
+        data,
+        grace,
+        management,
+        usage,
+        leases,
+        store_failed,
+        stop_management,
+        stop_usage,
+    })
 }
 
 /// The built-in upstream `management`: its work is done on the control runtime, whichever runtime

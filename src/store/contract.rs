@@ -2,11 +2,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{QuotaAccount, QuotaLease, UsageBatch};
 use super::{
     Actor, Change, Committed, KeyFilter, KeyRow, Page, PageRequest, PermissionRow, RoleRow,
     UserFilter, UserRow,
 };
+use super::{QuotaAccount, QuotaLease, UsageBatch};
 use crate::key::{Digest, IdKey, KeyRecord, LookupId};
 
 /// Where users, roles, permissions, keys and usage live.

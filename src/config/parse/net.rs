@@ -140,7 +140,9 @@ pub fn redis_url(text: &str) -> Result<String, Fault> {
     }
     match text.starts_with("redis://") && redis::Client::open(text).is_ok() {
         true => Ok(text.to_owned()),
-        false => Err(fault().hint("for example redis://127.0.0.1:6379 or redis://:password@host/0")),
+        false => {
+            Err(fault().hint("for example redis://127.0.0.1:6379 or redis://:password@host/0"))
+        }
     }
 }
 

@@ -1,9 +1,7 @@
 //! Sections that are not built yet: read, so that a file is right when they are, and refused.
 //! Whoever builds one moves its reader to a place of its own.
 
-use crate::config::parse::{
-    duration, network, nothing_empty, one_of, rate, socket_address,
-};
+use crate::config::parse::{duration, network, nothing_empty, one_of, rate, socket_address};
 use crate::config::reader::Section;
 
 const MANY: u64 = 1_000_000;

@@ -21,10 +21,8 @@ pub fn limits(root: &mut Section<'_>) -> LimitSettings {
         // Somebody whose tier is gone is held to something, not to nothing.
         default_tier: default_tier.or_else(|| Some(tiers.first()?.name.clone())),
         tiers,
-        backend: backend.map(|url| SharedSettings {
-            url,
-            budget: budget.unwrap_or(defaults::BACKEND_BUDGET),
-        }),
+        backend: backend
+            .map(|url| SharedSettings { url, budget: budget.unwrap_or(defaults::BACKEND_BUDGET) }),
         max_limiters: most.unwrap_or(defaults::MAX_LIMITERS),
     }
 }

@@ -35,22 +35,25 @@ use self::query::{one, run, transaction, value};
 use super::migrate::Migration;
 use super::{
     Actor, Change, Committed, FeedEntry, Instance, KeyFilter, KeyRow, Page, PageRequest,
-    PermissionRow, QuotaAccount, QuotaLease, RoleRow, Store, StoreError, UsageBatch, UserFilter, UserRow, stored,
+    PermissionRow, QuotaAccount, QuotaLease, RoleRow, Store, StoreError, UsageBatch, UserFilter,
+    UserRow, stored,
 };
 use crate::key::{Digest, KeyRecord, LookupId};
 
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "core",
-    up: include_str!("../../../sql/postgres/0001_core.up.sql"),
-    down: include_str!("../../../sql/postgres/0001_core.down.sql"),
-},
-Migration {
-    version: 2,
-    name: "limits",
-    up: include_str!("../../../sql/postgres/0002_limits.up.sql"),
-    down: include_str!("../../../sql/postgres/0002_limits.down.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "core",
+        up: include_str!("../../../sql/postgres/0001_core.up.sql"),
+        down: include_str!("../../../sql/postgres/0001_core.down.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "limits",
+        up: include_str!("../../../sql/postgres/0002_limits.up.sql"),
+        down: include_str!("../../../sql/postgres/0002_limits.down.sql"),
+    },
+];
 
 pub struct PostgresStore {
     address: Address,

@@ -388,9 +388,9 @@ impl Gateway {
     pub async fn metric(&self, series: &str) -> f64 {
         let url = format!("http://{}/metrics", self.management);
         let text = self.client.get(url).send().await.expect("metrics").text().await.expect("text");
-        let line = text.lines().find(|line| {
-            line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' '))
-        });
+        let line = text
+            .lines()
+            .find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')));
         line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0.0)
     }
 
