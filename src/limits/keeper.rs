@@ -74,6 +74,14 @@ impl Keeper {
     }
 
     async fn lease(&self, quota: &QuotaMeter, claim: &Claim) {
+        // What passed without a lease counts before more is given out.
+        if let Some((account, owed)) = quota.owed()
+            && let Err(error) = self.store.settle_quotas(&[(account, owed)]).await
+        {
+            tracing::debug!(%error, "a quota cannot be settled");
+            quota.unsettle(&account, owed);
+            return quota.away(claim, self.now());
+        }
         let want = claim.lease_size();
         let counted = &self.metrics.limits;
         match self.store.lease_quota(&claim.account, claim.limit, want).await {

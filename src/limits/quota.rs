@@ -160,8 +160,12 @@ impl QuotaMeter {
             state.owed -= std::mem::take(&mut state.left) as i64;
         }
         state.touched = false;
-        let owed = std::mem::take(&mut state.owed);
-        (owed != 0).then_some((state.claim.account, owed))
+        state.take_owed()
+    }
+
+    /// Takes out what is owed alone.
+    pub fn owed(&self) -> Option<(QuotaAccount, i64)> {
+        self.state.lock().as_mut()?.take_owed()
     }
 
     /// The store was not told after all. What was to be given back may have arrived, so it is
@@ -200,6 +204,11 @@ fn current<'s>(state: &'s mut Option<State>, claim: &Claim) -> &'s mut State {
 }
 
 impl State {
+    fn take_owed(&mut self) -> Option<(QuotaAccount, i64)> {
+        let owed = std::mem::take(&mut self.owed);
+        (owed != 0).then_some((self.claim.account, owed))
+    }
+
     fn judge(&self, now: u64) -> Take {
         let may_ask = now >= self.quiet_until;
         let remaining = self.claim.limit.saturating_sub(self.used) + self.left;

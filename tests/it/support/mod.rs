@@ -3,4 +3,5 @@
 pub mod gateway;
 pub mod load;
 pub mod postgres;
+pub mod redis;
 pub mod upstream;
