@@ -159,7 +159,7 @@ pub fn rate(value: Value) -> Valid<String> {
     let text = string(value)?;
     match Rate::parse(&text) {
         Some(_) => Ok(text),
-        None => Err(format!("is not a rate: {}", Rate::EXAMPLES).into()),
+        None => Err(format!("is not a rate: {}", Rate::EXAMPLES)),
     }
 }
 
@@ -167,7 +167,7 @@ pub fn quota(value: Value) -> Valid<String> {
     let text = string(value)?;
     match Quota::parse(&text) {
         Some(_) => Ok(text),
-        None => Err(format!("is not a quota: {}", Quota::EXAMPLES).into()),
+        None => Err(format!("is not a quota: {}", Quota::EXAMPLES)),
     }
 }
 
