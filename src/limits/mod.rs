@@ -93,6 +93,11 @@ impl Limits {
         self.tiers.store(Arc::new(Tiers::new(settings)));
     }
 
+    /// The tiers that users can be given, by name.
+    pub fn tier_names(&self) -> Vec<Box<str>> {
+        self.tiers.load().names()
+    }
+
     /// Keeps the store up to date until `stop` resolves, then gives back all that is leased.
     pub async fn keep(&self, stop: impl Future<Output = ()> + Send, patience: Duration) {
         self.keeper.run(&self.meters, stop, patience).await;

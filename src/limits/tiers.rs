@@ -37,6 +37,10 @@ impl Tiers {
         })
     }
 
+    pub fn names(&self) -> Vec<Box<str>> {
+        self.by_name.keys().cloned().collect()
+    }
+
     fn warn(&self, name: &str) {
         let mut warned = self.warned.lock();
         if warned.len() < WARNED && !warned.contains(name) {

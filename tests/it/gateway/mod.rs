@@ -9,6 +9,7 @@ mod outage;
 mod paths;
 mod quotas;
 mod rates;
+mod reload;
 mod revocation;
 mod streaming;
 mod usage;

@@ -173,6 +173,24 @@ async fn a_raised_limit_counts_at_once_and_a_change_of_the_key_resets_nothing() 
 }
 
 #[tokio::test]
+async fn what_was_used_stays_used_when_the_file_is_read_again() {
+    let gateway = Plan::new().extra(TIERS).start().await;
+    let small = key_of_tier(&gateway, "small").await;
+    let large = key_of_tier(&gateway, "large").await;
+    assert_eq!(passed(&[&gateway], &small, 8).await, 5);
+    assert_eq!(passed(&[&gateway], &large, 60).await, 40);
+    let before = gateway.metric("gatepost_config_loads_total").await;
+    gateway.configure(&gateway.configuration().replace("\"5/d\"", "\"9/d\""));
+    let since = Instant::now();
+    while gateway.metric("gatepost_config_loads_total").await <= before {
+        assert!(since.elapsed() < Duration::from_secs(20), "it is never read");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(passed(&[&gateway], &small, 20).await, 4, "the raised limit counts at once");
+    assert_eq!(passed(&[&gateway], &large, 20).await, 0, "the other one goes on as it was");
+}
+
+#[tokio::test]
 async fn a_tier_that_is_gone_falls_to_the_default_with_a_warning() {
     let database = TestDatabase::new().await;
     let plan = || Plan::new().on_postgres(&database.url());
