@@ -3,37 +3,58 @@
 use std::sync::Arc;
 
 use crate::clock;
-use crate::decision::{self, Opening, Verdict};
+use crate::decision::{self, Answer, Credential, Denial, Opening, Refusal, Verdict};
 use crate::directory::Directory;
+use crate::guard::{Guard, Stranger};
 use crate::key::KeyRecord;
+use crate::lockout::Source;
 use crate::policy::Policy;
 use crate::request::RequestView;
 
 /// Where every request is admitted or refused.
 pub struct Gate {
     directory: Arc<Directory>,
+    guard: Arc<Guard>,
 }
 
 impl Gate {
-    pub fn new(directory: Arc<Directory>) -> Self {
-        Self { directory }
+    pub fn new(directory: Arc<Directory>, guard: Arc<Guard>) -> Self {
+        Self { directory, guard }
     }
 
     /// Steps 1 to 8 of a request.
     pub async fn admit(&self, view: &RequestView<'_>, policy: &Policy) -> Verdict {
+        let source = Source::of(view.client);
         // Shape, route and credential first: what fails here costs no look-up.
         let question = match decision::open(view, policy) {
-            Opening::Deny(refusal) => return Err(refusal),
+            Opening::Deny(refusal) => return Err(self.turn_away(refusal, source, None)),
             Opening::Allow(admission) => return Ok(admission),
             Opening::Ask(question) => question,
         };
+        let credential = *question.credential();
         // A cached key never waits.
-        let answer = match self.directory.cached(question.credential()) {
+        let answer = match self.directory.cached(&credential) {
             Some(answer) => answer,
-            None => self.directory.find(question.credential()).await,
+            None => self.directory.find(&credential).await,
+        };
+        let found = match &answer {
+            Answer::Known(key) => Some(Arc::clone(key)),
+            Answer::Unknown | Answer::Unavailable => None,
         };
         // The time is read last, so that a key that expired during a slow load is refused.
-        question.close(answer, view, clock::now())
+        let verdict = question.close(answer, view, clock::now());
+        match (found, verdict) {
+            // Nobody's key: a source that tries too many of them is blocked.
+            (None, verdict) => {
+                verdict.map_err(|refusal| self.turn_away(refusal, source, Some(&credential)))
+            }
+            (Some(key), Err(refusal)) if refusal.key.is_none() => {
+                // A wrong secret: whoever knows the id can lock out only themselves.
+                self.guard.failed(source, Stranger::Guess(&key));
+                Err(refusal)
+            }
+            (Some(key), verdict) => self.judge_holder(&key, verdict, source),
+        }
     }
 
     /// The same for a request that another door has admitted with `key`.
@@ -43,6 +64,52 @@ impl Gate {
         policy: &Policy,
         key: &Arc<KeyRecord>,
     ) -> Verdict {
-        decision::admit_known(view, policy, key, clock::now())
+        let verdict = decision::admit_known(view, policy, key, clock::now());
+        verdict.inspect_err(|refusal| self.guard.refused(key, refusal, Source::of(view.client)))
+    }
+
+    /// What a stranger is told: while the source is blocked, nothing of what was sent.
+    fn turn_away(
+        &self,
+        refusal: Refusal,
+        source: Source,
+        credential: Option<&Credential>,
+    ) -> Refusal {
+        if !matches!(refusal.denial, Denial::MissingKey | Denial::InvalidKey) {
+            return refusal;
+        }
+        // An id of our own making is judged as always: its holder may be behind the same address.
+        let is_ours = credential.is_some_and(|credential| self.directory.is_ours(credential));
+        if !is_ours && let Some(left) = self.guard.blocked(source) {
+            return Refusal {
+                denial: Denial::SourceBlocked,
+                retry_after: Some(left),
+                ..refusal
+            };
+        }
+        if refusal.denial == Denial::InvalidKey {
+            self.guard.failed(source, Stranger::Unknown(credential));
+        }
+        refusal
+    }
+
+    /// The secret was right.
+    fn judge_holder(&self, key: &Arc<KeyRecord>, verdict: Verdict, source: Source) -> Verdict {
+        // Before what the key may do, after what is final about it: step 6.
+        let is_final = |refusal: &Refusal| refusal.denial.status() == http::StatusCode::UNAUTHORIZED;
+        let is_open = !verdict.as_ref().is_err_and(is_final);
+        if is_open && self.guard.locked(key, source) {
+            let route = match &verdict {
+                Ok(admission) => Some(Arc::clone(admission.route())),
+                Err(refusal) => refusal.route.clone(),
+            };
+            let locked = Refusal::new(Denial::AccountLocked);
+            return Err(Refusal { route, key: Some(Arc::clone(key)), ..locked });
+        }
+        match &verdict {
+            Ok(_) => self.guard.authenticated(key, source),
+            Err(refusal) => self.guard.refused(key, refusal, source),
+        }
+        verdict
     }
 }

@@ -19,7 +19,7 @@ pub use problem::{Problem, Problems, Severity};
 pub use settings::{
     Balance, CacheSettings, Config, HealthCheck, IdentityHeader, Listen, LogSettings,
     ManagementSettings, PolicyTest, ProxySettings, Server, StoreSettings, StoreUrl, Upstream,
-    UsageSettings,
+    UsageSettings, Webhook, WebhookSecret, WebhookUrl,
 };
 
 /// Environment variables by name; they come in as an argument.

@@ -9,7 +9,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Method;
 
 use self::Access::{Key, Probe, Public};
-use super::api::{keys, permissions, profile, roles, status, users};
+use super::api::{keys, permissions, profile, roles, security, status, users};
 use super::plane::Plane;
 use super::wire::ApiError;
 use crate::decision::Admission;
@@ -78,6 +78,13 @@ pub(super) fn operations() -> Vec<Operation> {
         row(&get,    "/api/v1/admin/permissions",        "list_permissions",  Key(&["permissions:read"]), permissions::list_all),
         row(&post,   "/api/v1/admin/permissions",        "create_permission", Key(&["roles:manage"]),     permissions::create),
         row(&delete, "/api/v1/admin/permissions/{name}", "delete_permission", Key(&["roles:manage"]),     permissions::delete),
+
+        row(&get,    "/api/v1/admin/blocks",          "list_blocks",     Key(&["system:configure"]), security::blocks::list_all),
+        row(&delete, "/api/v1/admin/blocks/{id}",     "lift_block",      Key(&["system:configure"]), security::blocks::lift),
+        row(&get,    "/api/v1/admin/failed-attempts", "failed_attempts", Key(&["logs:read"]),        security::blocks::attempts),
+        row(&get,    "/api/v1/admin/logs",            "list_logs",       Key(&["logs:read"]),        security::logs::list_all),
+        row(&get,    "/api/v1/admin/logs/export",     "export_logs",     Key(&["logs:export"]),      security::logs::export),
+        row(&get,    "/api/v1/admin/events",          "follow_events",   Key(&["logs:read"]),        security::live::follow),
     ]
 }
 

@@ -12,7 +12,7 @@ use prometheus::{IntGauge, TextEncoder};
 pub use requests::Observation;
 use requests::Requests;
 use series::Series;
-pub use services::{CacheSeries, FeedSeries, HeadSeries, StoreSeries, UsageSeries};
+pub use services::{CacheSeries, FeedSeries, HeadSeries, SecuritySeries, StoreSeries, UsageSeries};
 
 /// All series of this process. Whoever counts holds a handle: nothing is looked up by name.
 #[derive(Debug)]
@@ -26,6 +26,7 @@ pub struct Metrics {
     pub feed: FeedSeries,
     pub store: StoreSeries,
     pub usage: UsageSeries,
+    pub security: SecuritySeries,
 }
 
 impl Metrics {
@@ -42,6 +43,7 @@ impl Metrics {
             feed: FeedSeries::new(&all),
             store: StoreSeries::new(&all),
             usage: UsageSeries::new(&all),
+            security: SecuritySeries::new(&all),
             all,
         }
     }

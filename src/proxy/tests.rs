@@ -185,7 +185,7 @@ impl Gateway {
         let away = nobody.local_addr().expect("it is bound");
         drop(nobody);
         let parts = Parts {
-            gate: Arc::new(Gate::new(directory)),
+            gate: Arc::new(Gate::new(directory, guard)),
             policy: Arc::new(ArcSwap::from_pointee(policy())),
             settings: settings(trusted),
             upstreams: vec![upstream("orders", seen.address), upstream("away", away)],

@@ -84,6 +84,8 @@ async fn finish(node: Node) {
         Ok(lost) => tracing::error!(lost, "usage records could not be written"),
         Err(error) => tracing::error!(%error, "the usage worker ended"),
     }
+    let _ = node.stop_guard.send(true);
+    let _ = node.sharing.await;
     let _ = node.stop_management.send(true);
     if tokio::time::timeout(Duration::from_secs(2), node.management).await.is_err() {
         tracing::warn!("the management listener did not end in time");

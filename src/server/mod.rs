@@ -18,7 +18,9 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::directory::Directory;
+use crate::events;
 use crate::gate::Gate;
+use crate::guard::{self, Guard};
 use crate::health::Health;
 use crate::management;
 use crate::metrics::Metrics;
@@ -64,6 +66,9 @@ struct Node {
     store_failed: JoinHandle<ServeError>,
     stop_management: watch::Sender<bool>,
     stop_usage: watch::Sender<bool>,
+    /// What was counted of failed attempts, for the other nodes and the next start.
+    sharing: JoinHandle<()>,
+    stop_guard: watch::Sender<bool>,
 }
 
 /// Serves until a signal says otherwise, then drains and flushes.
@@ -114,8 +119,17 @@ async fn start(config: Config, opened: ServingStore, data: Runtime) -> Result<No
     });
 
     let health = Health::new(directory.clone());
-    let gate = Arc::new(Gate::new(directory.clone()));
     let node_name: Arc<str> = node_name().into();
+    let (events, event_worker) =
+        events::pipeline(store.clone(), config.webhooks, &node_name, metrics.clone());
+    tokio::spawn(event_worker.run());
+    let guard = Guard::new(config.lockout, events);
+    let (stop_guard, mut guard_stopped) = watch::channel(false);
+    let sharing = guard::Worker::new(guard.clone(), directory.clone(), metrics.clone());
+    let sharing = tokio::spawn(sharing.run(async move {
+        let _ = guard_stopped.wait_for(|stopped| *stopped).await;
+    }));
+    let gate = Arc::new(Gate::new(directory.clone(), guard.clone()));
 
     let (recorder, worker) = usage::pipeline(store, &config.usage, metrics.clone());
     let (stop_usage, mut usage_stopped) = watch::channel(false);
@@ -128,6 +142,7 @@ async fn start(config: Config, opened: ServingStore, data: Runtime) -> Result<No
 
     let app = management::app(management::Parts {
         gate: gate.clone(),
+        guard,
         directory,
         settings: config.management.clone(),
         recorder: recorder.clone(),
@@ -159,7 +174,7 @@ async fn start(config: Config, opened: ServingStore, data: Runtime) -> Result<No
         },
     )
     .await?;
-    Ok(Node { health, data, grace, management, usage, store_failed, stop_management, stop_usage })
+    Ok(Node { health, data, grace, management, usage, store_failed, stop_management, stop_usage, sharing, stop_guard })
 }
 
 /// The built-in upstream `management`: its work is done on the control runtime, whichever runtime

@@ -4,7 +4,7 @@ use uuid::Uuid;
 use super::UsageBatch;
 use super::{
     Actor, Change, Committed, KeyFilter, KeyRow, Page, PageRequest, PermissionRow, RoleRow,
-    UserFilter, UserRow,
+    SecurityStore, UserFilter, UserRow,
 };
 use crate::key::{Digest, IdKey, KeyRecord, LookupId};
 
@@ -26,7 +26,7 @@ use crate::key::{Digest, IdKey, KeyRecord, LookupId};
 /// - **Nothing hangs.** Every call answers within a second or so; a store that does not is
 ///   [`StoreError::Unavailable`], and so is one that cannot be reached.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: SecurityStore {
     /// Who this store is: constant for its life, made by the first migration.
     async fn instance(&self) -> Result<Instance, StoreError>;
 

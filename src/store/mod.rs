@@ -6,6 +6,7 @@ mod audit;
 mod change;
 mod contract;
 mod rows;
+mod security;
 mod stored;
 mod usage;
 mod violation;
@@ -22,6 +23,10 @@ pub use change::{
 };
 pub use contract::{FeedEntry, FeedSubject, Instance, Store, StoreError};
 pub use rows::{KeyFilter, KeyRow, Page, PageRequest, PermissionRow, RoleRow, UserFilter, UserRow};
+pub use security::{
+    AttemptFilter, EventFilter, EventOrder, EventRow, FailedAttempts, LockoutFilter, LockoutRow,
+    RoleChanges, SecurityStore,
+};
 pub use usage::{UsageBatch, UsageRecord};
 
 use crate::config::{StoreSettings, StoreUrl};

@@ -4,6 +4,7 @@
 mod conflicts;
 pub(super) mod later;
 pub(super) mod listeners;
+pub(super) mod lockout;
 pub(super) mod routes;
 pub(super) mod services;
 pub(super) mod store;

@@ -4,5 +4,6 @@ pub mod keys;
 pub mod permissions;
 pub mod profile;
 pub mod roles;
+pub mod security;
 pub mod status;
 pub mod users;

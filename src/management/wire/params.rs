@@ -24,6 +24,7 @@ pub struct Params {
 pub enum ListKey {
     Id,
     Name,
+    Number,
 }
 
 impl Params {
@@ -93,6 +94,7 @@ impl ListKey {
         let after = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
         let fits = match self {
             ListKey::Id => parse_id(&after).is_some(),
+            ListKey::Number => after.parse::<i64>().is_ok(),
             ListKey::Name => !after.is_empty() && !after.contains(char::is_control),
         };
         fits.then_some(after)

@@ -14,6 +14,7 @@ pub mod migrate;
 mod pool;
 mod query;
 mod roles;
+mod security;
 mod tls;
 mod usage;
 mod users;
@@ -37,12 +38,20 @@ use super::{
 };
 use crate::key::{Digest, KeyRecord, LookupId};
 
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "core",
-    up: include_str!("../../../sql/postgres/0001_core.up.sql"),
-    down: include_str!("../../../sql/postgres/0001_core.down.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "core",
+        up: include_str!("../../../sql/postgres/0001_core.up.sql"),
+        down: include_str!("../../../sql/postgres/0001_core.down.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "security",
+        up: include_str!("../../../sql/postgres/0004_security.up.sql"),
+        down: include_str!("../../../sql/postgres/0004_security.down.sql"),
+    },
+];
 
 pub struct PostgresStore {
     address: Address,

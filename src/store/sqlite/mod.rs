@@ -11,6 +11,7 @@ mod lane;
 mod load;
 pub mod migrate;
 mod roles;
+mod security;
 mod select;
 mod usage;
 mod users;
@@ -35,12 +36,20 @@ use super::{
 };
 use crate::key::{Digest, KeyRecord, LookupId};
 
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "core",
-    up: include_str!("../../../sql/sqlite/0001_core.up.sql"),
-    down: include_str!("../../../sql/sqlite/0001_core.down.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "core",
+        up: include_str!("../../../sql/sqlite/0001_core.up.sql"),
+        down: include_str!("../../../sql/sqlite/0001_core.down.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "security",
+        up: include_str!("../../../sql/sqlite/0004_security.up.sql"),
+        down: include_str!("../../../sql/sqlite/0004_security.down.sql"),
+    },
+];
 
 /// How long a call may take, its wait in the queue included.
 const PATIENCE: Duration = Duration::from_secs(1);
