@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 use gatepost::config::CacheSettings;
 use gatepost::decision::{Credential, Verdict};
 use gatepost::directory::Directory;
+use gatepost::events;
 use gatepost::gate::Gate;
+use gatepost::guard::Guard;
+use gatepost::lockout::Settings;
 use gatepost::key::{MintedKey, Pattern, Permission};
 use gatepost::metrics::Metrics;
 use gatepost::policy::{
@@ -133,7 +136,9 @@ impl Warm {
             directory
         });
         let grown_by = resident().saturating_sub(before);
-        let gate = Gate::new(Arc::clone(&directory));
+        let (events, _) = events::pipeline(store.clone(), Vec::new(), "bench", metrics.clone());
+        let guard = Guard::new(Settings::default(), events);
+        let gate = Gate::new(Arc::clone(&directory), guard);
         Self { gate, directory, keys, store, metrics, grown_by, runtime }
     }
 

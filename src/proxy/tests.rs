@@ -13,6 +13,9 @@ use tokio::sync::watch;
 use super::*;
 use crate::config::{Balance, CacheSettings, Server, StoreSettings, StoreUrl, UsageSettings};
 use crate::directory::Directory;
+use crate::events;
+use crate::guard::Guard;
+use crate::lockout;
 use crate::policy::{Access, CredentialRules, KeySource, PathPattern, Route, RouteOptions};
 use crate::store::{self, Store};
 use crate::usage;
@@ -177,6 +180,8 @@ impl Gateway {
         let metrics = Arc::new(Metrics::new(&[]));
         let cache = CacheSettings { max_keys: 16, ttl: PATIENCE, serve_stale_for: PATIENCE };
         let directory = Directory::new(Arc::clone(&store), &cache, Arc::clone(&metrics));
+        let (events, _) = events::pipeline(Arc::clone(&store), vec![], "test", metrics.clone());
+        let guard = Guard::new(lockout::Settings::default(), events);
         let (recorder, _) =
             usage::pipeline(store, &UsageSettings { queue: 64 }, Arc::clone(&metrics));
         let health = Health::new(Arc::clone(&directory));

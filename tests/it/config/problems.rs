@@ -184,8 +184,6 @@ fn what_is_not_built_yet_is_refused_and_not_ignored() {
         ("[tiers.free]", "rate = \"60/min\"\nquota = \"10000/month\""),
         ("[forward_auth]", "listen = \"127.0.0.1:9091\""),
         ("[limits]", "default_tier = \"free\""),
-        ("[lockout]", "window = \"15min\""),
-        ("[[webhooks]]", "url = \"https://example.com\""),
         ("[upstreams.app]", "balance = \"least-connections\""),
         ("[upstreams.app]", "identity = [\"assertion\"]"),
     ] {
