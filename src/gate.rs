@@ -81,11 +81,7 @@ impl Gate {
         // An id of our own making is judged as always: its holder may be behind the same address.
         let is_ours = credential.is_some_and(|credential| self.directory.is_ours(credential));
         if !is_ours && let Some(left) = self.guard.blocked(source) {
-            return Refusal {
-                denial: Denial::SourceBlocked,
-                retry_after: Some(left),
-                ..refusal
-            };
+            return Refusal { denial: Denial::SourceBlocked, retry_after: Some(left), ..refusal };
         }
         if refusal.denial == Denial::InvalidKey {
             self.guard.failed(source, Stranger::Unknown(credential));
@@ -96,7 +92,8 @@ impl Gate {
     /// The secret was right.
     fn judge_holder(&self, key: &Arc<KeyRecord>, verdict: Verdict, source: Source) -> Verdict {
         // Before what the key may do, after what is final about it: step 6.
-        let is_final = |refusal: &Refusal| refusal.denial.status() == http::StatusCode::UNAUTHORIZED;
+        let is_final =
+            |refusal: &Refusal| refusal.denial.status() == http::StatusCode::UNAUTHORIZED;
         let is_open = !verdict.as_ref().is_err_and(is_final);
         if is_open && self.guard.locked(key, source) {
             let route = match &verdict {

@@ -164,10 +164,7 @@ impl SecurityStore for MemoryStore {
         not_here()
     }
 
-    async fn failed_attempts(
-        &self,
-        _: &AttemptFilter,
-    ) -> Result<Vec<FailedAttempts>, StoreError> {
+    async fn failed_attempts(&self, _: &AttemptFilter) -> Result<Vec<FailedAttempts>, StoreError> {
         not_here()
     }
 

@@ -12,8 +12,8 @@ use gatepost::directory::Directory;
 use gatepost::events;
 use gatepost::gate::Gate;
 use gatepost::guard::Guard;
-use gatepost::lockout::Settings;
 use gatepost::key::{MintedKey, Pattern, Permission};
+use gatepost::lockout::Settings;
 use gatepost::metrics::Metrics;
 use gatepost::policy::{
     Access, CredentialRules, MethodSet, PathPattern, Policy, Requirement, Route, RouteOptions,

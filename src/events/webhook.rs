@@ -125,9 +125,11 @@ fn headers(hook: &Webhook, event: &SecurityEvent, body: &[u8]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(USER_AGENT, HeaderValue::from_static("gatepost"));
-    for (name, value) in
-        [("webhook-id", id), ("webhook-timestamp", second.to_string()), ("webhook-signature", signature)]
-    {
+    for (name, value) in [
+        ("webhook-id", id),
+        ("webhook-timestamp", second.to_string()),
+        ("webhook-signature", signature),
+    ] {
         // An id, a number and base64 are always header values.
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(HeaderName::from_static(name), value);

@@ -5,9 +5,7 @@ use super::guesses::brute_force;
 use super::misuses::{MOST, misuse_of};
 use super::sources::blocked;
 use super::tally::{Tally, Terms};
-use super::{
-    Attempts, Finding, Ledger, Lock, Lockout, OnMisuse, Settings, Target, slot,
-};
+use super::{Attempts, Finding, Ledger, Lock, Lockout, OnMisuse, Settings, Target, slot};
 
 impl Lockout {
     /// What the other nodes have not been told yet.
@@ -87,7 +85,9 @@ impl Lockout {
         let (count, enough) = match target {
             Target::Source(_) => (tally.total(current), settings.source_failures),
             Target::Guess(..) => (tally.total(current), settings.guesses),
-            Target::Account(_) | Target::Key(_) => (tally.distinct.count(current), settings.misuses),
+            Target::Account(_) | Target::Key(_) => {
+                (tally.distinct.count(current), settings.misuses)
+            }
         };
         let spared = match target {
             Target::Guess(user, source) => self.is_spared(settings, user, source, now),

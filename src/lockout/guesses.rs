@@ -86,9 +86,9 @@ pub(super) fn brute_force(
         .with("guesses", guesses)
         .with("window_seconds", settings.window.as_secs());
     match lock {
-        Some(lock) => finding
-            .with("locked_until", lock.until.to_string())
-            .with("strikes", lock.strikes),
+        Some(lock) => {
+            finding.with("locked_until", lock.until.to_string()).with("strikes", lock.strikes)
+        }
         None => finding.with("spared", "the account works at this source"),
     }
 }

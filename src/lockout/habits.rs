@@ -164,10 +164,11 @@ impl Lockout {
     fn newcomer(&self, key: &KeyRecord, source: Source, now: Timestamp) -> Option<Finding> {
         let number = self.newcomers.number(source);
         let slot = slot(now, NEW_WITHIN);
-        let (noted, past) = self.newcomers.change(key.owner.id, now.as_microsecond(), |sources| {
-            let noted = sources.note(number, slot, NEW_SOURCES, now);
-            (noted, now.as_microsecond() - sources.first)
-        })?;
+        let (noted, past) =
+            self.newcomers.change(key.owner.id, now.as_microsecond(), |sources| {
+                let noted = sources.note(number, slot, NEW_SOURCES, now);
+                (noted, now.as_microsecond() - sources.first)
+            })?;
         (noted == Noted::Reached && past >= PAST).then(|| {
             Finding::new(EventKind::ManySources)
                 .user(key.owner.id)

@@ -111,9 +111,9 @@ pub(super) fn misuse_of(
         .with("window_seconds", settings.window.as_secs())
         .with("locked", lock.map_or("nothing", |_| target.kind()));
     match lock {
-        Some(lock) => finding
-            .with("locked_until", lock.until.to_string())
-            .with("strikes", lock.strikes),
+        Some(lock) => {
+            finding.with("locked_until", lock.until.to_string()).with("strikes", lock.strikes)
+        }
         None => finding,
     }
 }
@@ -150,9 +150,7 @@ impl Settling {
             return true;
         }
         let changes = self.changes.lock();
-        let settles = |changed| {
-            changes.get(&changed).is_some_and(|at| is_recent(*at, now, settle))
-        };
+        let settles = |changed| changes.get(&changed).is_some_and(|at| is_recent(*at, now, settle));
         !changes.is_empty()
             && (settles(Changed::Account(key.owner.id))
                 || key.owner.roles.iter().any(|role| settles(Changed::Role(role.clone()))))

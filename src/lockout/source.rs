@@ -21,7 +21,9 @@ impl Source {
     /// What [`Display`](fmt::Display) wrote.
     pub fn parse(text: &str) -> Option<Self> {
         match text.strip_suffix("/64") {
-            Some(network) => network.parse::<Ipv6Addr>().ok().map(|address| Self::of(address.into())),
+            Some(network) => {
+                network.parse::<Ipv6Addr>().ok().map(|address| Self::of(address.into()))
+            }
             None => text.parse().ok().map(Self::V4),
         }
     }

@@ -36,7 +36,8 @@ impl Tally {
     }
 
     pub fn left(&self, now: Timestamp, terms: Terms) -> Option<Duration> {
-        let left = u64::try_from(self.until - now.as_microsecond()).ok().filter(|left| *left > 0)?;
+        let left =
+            u64::try_from(self.until - now.as_microsecond()).ok().filter(|left| *left > 0)?;
         let left = Duration::from_micros(left);
         (left <= terms.longest.max(terms.first)).then_some(left)
     }
@@ -115,6 +116,10 @@ impl Worth for Tally {
             return None;
         }
         let is_stale = now.saturating_sub(self.touched) > STALE;
-        Some(if is_stale { 0 } else { 1 + u64::from(self.window.weight() + self.distinct.weight()) })
+        Some(if is_stale {
+            0
+        } else {
+            1 + u64::from(self.window.weight() + self.distinct.weight())
+        })
     }
 }

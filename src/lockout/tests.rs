@@ -60,8 +60,7 @@ fn guess(lockout: &Lockout, times: usize, from: Source, now: Timestamp) -> Vec<E
 
 fn misuse(lockout: &Lockout, routes: std::ops::Range<u32>, now: Timestamp) -> Vec<EventKind> {
     let route = |n| format!("route-{n}");
-    let misuse =
-        |n| lockout.misused(&key(1, 2), Misuse::Route(&route(n)), source(1), now);
+    let misuse = |n| lockout.misused(&key(1, 2), Misuse::Route(&route(n)), source(1), now);
     routes.flat_map(|n| kinds(&misuse(n))).collect()
 }
 
@@ -113,8 +112,7 @@ fn a_clock_set_back_makes_no_eternal_block() {
 fn a_source_that_tries_many_key_ids_is_told_of() {
     let lockout = lockout();
     let ids = (0..8).map(|n| crate::key::LookupId::parse(format!("{n:016}").as_bytes()).unwrap());
-    let findings: Vec<_> =
-        ids.flat_map(|id| lockout.failed(source(1), Some(&id), at(0))).collect();
+    let findings: Vec<_> = ids.flat_map(|id| lockout.failed(source(1), Some(&id), at(0))).collect();
     assert_eq!(kinds(&findings), [EventKind::CredentialStuffing]);
 }
 
@@ -276,8 +274,9 @@ fn share(nodes: [&Lockout; 2], now: Timestamp) {
     for node in nodes {
         let said = node.take();
         for attempts in said.attempts {
-            let same = |a: &&mut Attempts| Attempts { count: 0, ..(*a).clone() }
-                == Attempts { count: 0, ..attempts.clone() };
+            let same = |a: &&mut Attempts| {
+                Attempts { count: 0, ..(*a).clone() } == Attempts { count: 0, ..attempts.clone() }
+            };
             match all.attempts.iter_mut().find(same) {
                 Some(known) => known.count += attempts.count,
                 None => all.attempts.push(attempts),

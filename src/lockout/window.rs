@@ -19,7 +19,8 @@ pub fn slot(now: Timestamp, window: Duration) -> Slot {
 
 /// When `slot` began.
 pub fn slot_start(slot: Slot, window: Duration) -> Timestamp {
-    Timestamp::from_microsecond(slot.saturating_mul(length(window))).unwrap_or(Timestamp::UNIX_EPOCH)
+    Timestamp::from_microsecond(slot.saturating_mul(length(window)))
+        .unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 fn length(window: Duration) -> i64 {

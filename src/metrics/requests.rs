@@ -77,11 +77,7 @@ impl Requests {
                 "What the upstream took of it.",
                 WHOLE,
             ),
-            overhead: series.histogram(
-                "overhead_seconds",
-                "What Gatepost itself took of it.",
-                OWN,
-            ),
+            overhead: series.histogram("overhead_seconds", "What Gatepost itself took of it.", OWN),
             total,
         }
     }
@@ -137,8 +133,7 @@ impl RouteSeries {
 }
 
 /// The methods with a label of their own, and the one for all others.
-const METHODS: [&str; 8] =
-    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"];
+const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"];
 
 fn method_index(method: &Method) -> usize {
     let known = METHODS.iter().position(|&name| name == method.as_str());

@@ -173,8 +173,9 @@ impl FeedSeries {
 
 impl StoreSeries {
     pub(super) fn new(series: &Series) -> Self {
-        const BUCKETS: &[f64] =
-            &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
+        const BUCKETS: &[f64] = &[
+            0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
+        ];
         let durations = series.histograms(
             "store_query_duration_seconds",
             "What the store took, whether it answered or failed.",
@@ -196,11 +197,8 @@ impl StoreSeries {
 
 impl UsageSeries {
     pub(super) fn new(series: &Series) -> Self {
-        let dropped = series.counters(
-            "usage_dropped_total",
-            "Usage records lost, by reason.",
-            &["reason"],
-        );
+        let dropped =
+            series.counters("usage_dropped_total", "Usage records lost, by reason.", &["reason"]);
         let of = |reason: &str| dropped.with_label_values(&[reason]);
         Self {
             records: series.counter("usage_records_total", "Usage records written to the store."),

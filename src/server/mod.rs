@@ -174,7 +174,19 @@ async fn start(config: Config, opened: ServingStore, data: Runtime) -> Result<No
         },
     )
     .await?;
-    Ok(Node { health, data, grace, management, usage, store_failed, stop_management, stop_usage, sharing, stop_guard })
+    health.open();
+    Ok(Node {
+        health,
+        data,
+        grace,
+        management,
+        usage,
+        store_failed,
+        stop_management,
+        stop_usage,
+        sharing,
+        stop_guard,
+    })
 }
 
 /// The built-in upstream `management`: its work is done on the control runtime, whichever runtime

@@ -68,7 +68,7 @@ where
 ///
 /// Below `warn`, the libraries under us print what passes through them: Pingora up to 2 KiB of a
 /// request head that does not parse, h2 whole header frames, the drivers their parameters. Keys
-/// are in there. Their warnings name the fault without the bytes.
+/// are in there. What they warn of is a fault of a connection, told without a request's head.
 fn may_be_logged(line: &Metadata<'_>) -> bool {
     let is_ours = line.target().split("::").next() == Some(OURS);
     is_ours || *line.level() <= LevelFilter::WARN

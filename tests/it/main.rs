@@ -5,5 +5,6 @@ mod config;
 mod decision;
 mod gateway;
 mod management;
+mod security;
 mod store;
 mod support;

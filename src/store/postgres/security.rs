@@ -71,11 +71,7 @@ impl SecurityStore for PostgresStore {
 /// Any number will do. Two more than the lock of migrations.
 const LOCK: i64 = 0x6761_7465_706f_7303;
 
-async fn exchange(
-    db: &ClientWrapper,
-    said: &Ledger,
-    recent: Recent,
-) -> Result<Ledger, StoreError> {
+async fn exchange(db: &ClientWrapper, said: &Ledger, recent: Recent) -> Result<Ledger, StoreError> {
     transaction(db, BULK, async {
         add_attempts(db, &said.attempts).await?;
         add_locks(db, &said.locks).await?;

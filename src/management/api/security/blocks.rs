@@ -6,9 +6,7 @@ use crate::clock;
 use crate::lockout::Source;
 use crate::management::caller::Caller;
 use crate::management::plane::Plane;
-use crate::management::wire::{
-    Answer, ApiError, Id, ListKey, Params, list, no_content, parse_id,
-};
+use crate::management::wire::{Answer, ApiError, Id, ListKey, Params, list, no_content, parse_id};
 use crate::store::{AttemptFilter, LockoutFilter, Page};
 
 pub async fn list_all(State(plane): State<Plane>, uri: Uri) -> Answer {

@@ -49,7 +49,8 @@ pub async fn follow(State(plane): State<Plane>, head: Head) -> Answer {
             let page = PageRequest { limit: PAGE, after: Some(after.to_string()) };
             let news = plane.store().events(&filter, EventOrder::OldestFirst, &page).await;
             // A store that is away is asked again; the stream goes on where it was.
-            let mut text: String = news.map_or_else(|_| Vec::new(), |news| news.rows)
+            let mut text: String = news
+                .map_or_else(|_| Vec::new(), |news| news.rows)
                 .into_iter()
                 .map(|row| {
                     after = row.seq;

@@ -18,9 +18,8 @@ const PAGE: usize = 200;
 
 /// The newest first.
 pub async fn list_all(State(plane): State<Plane>, uri: Uri) -> Answer {
-    let (filter, page) = Params::read(&uri, |params| {
-        Ok((filter(params)?, params.page(ListKey::Number)?))
-    })?;
+    let (filter, page) =
+        Params::read(&uri, |params| Ok((filter(params)?, params.page(ListKey::Number)?)))?;
     let page = plane.store().events(&filter, EventOrder::NewestFirst, &page).await?;
     list(page, EventView::new)
 }
