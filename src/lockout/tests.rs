@@ -348,7 +348,7 @@ fn a_million_sources_are_held_in_bounded_memory_and_end_no_block() {
     fail(&lockout, 20, source(0), at(0));
     for n in 1..1_000_000 {
         lockout.failed(source(n), None, at(0));
-        if n % 16 == 0 {
+        if n % 64 == 0 {
             lockout.guessed(&key(1, 2), source(n), at(0));
         }
     }
