@@ -37,9 +37,13 @@ impl Guard {
         Arc::new(Self { lockout: Lockout::new(settings), events })
     }
 
-    /// Other thresholds, and routes that have to settle.
+    /// Other thresholds from now on.
     pub fn reload(&self, settings: Settings) {
         self.lockout.reload(settings);
+    }
+
+    /// Refusals have to settle: who is refused by new routes may not be to blame.
+    pub fn routes_changed(&self) {
         self.lockout.routes_changed(clock::now());
     }
 

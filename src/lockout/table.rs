@@ -6,6 +6,8 @@ use parking_lot::Mutex;
 /// Entries of one bucket.
 const WAYS: usize = 16;
 
+type Bucket<K, V> = Vec<(K, V)>;
+
 /// How much it matters that something is remembered.
 pub trait Worth {
     /// Of two, the lesser is forgotten first. `None` is never forgotten for a newcomer.
@@ -18,7 +20,7 @@ pub trait Worth {
 /// bucket is a secret of the process, and what is held (a block, a lock) gives way to nobody: to be
 /// forgotten one would have to fill all of an unknown bucket with entries that matter more.
 pub struct Table<K, V> {
-    buckets: Box<[Mutex<Vec<(K, V)>>]>,
+    buckets: Box<[Mutex<Bucket<K, V>>]>,
     hasher: RandomState,
 }
 
@@ -73,7 +75,7 @@ impl<K: Copy + Eq + Hash, V: Default + Worth> Table<K, V> {
         self.buckets.iter().map(|bucket| bucket.lock().len()).sum()
     }
 
-    fn bucket(&self, key: &K) -> &Mutex<Vec<(K, V)>> {
+    fn bucket(&self, key: &K) -> &Mutex<Bucket<K, V>> {
         let hash = self.hasher.hash_one(key);
         &self.buckets[(hash % self.buckets.len() as u64) as usize]
     }

@@ -126,6 +126,30 @@ impl HeadSeries {
     }
 }
 
+/// Whether the configuration in use is the one in the file.
+#[derive(Debug)]
+pub struct ConfigSeries {
+    successful: IntGauge,
+    loads: IntCounter,
+}
+
+impl ConfigSeries {
+    pub(super) fn new(series: &Series) -> Self {
+        Self {
+            successful: series.gauge(
+                "config_last_reload_successful",
+                "1 when the configuration was valid when it was last read.",
+            ),
+            loads: series.counter("config_loads_total", "Times the configuration was read."),
+        }
+    }
+
+    pub fn loaded(&self, valid: bool) {
+        self.successful.set(i64::from(valid));
+        self.loads.inc();
+    }
+}
+
 impl CacheSeries {
     pub(super) fn new(series: &Series) -> Self {
         let requests = series.counters(

@@ -207,6 +207,15 @@ impl Gateway {
         self.dir.path()
     }
 
+    pub fn configuration(&self) -> String {
+        std::fs::read_to_string(&self.config).expect("it is there")
+    }
+
+    /// Puts another configuration in the place of the one it started with.
+    pub fn configure(&self, text: &str) {
+        std::fs::write(&self.config, text).expect("the folder is writable");
+    }
+
     fn log_path(&self) -> PathBuf {
         self.dir.path().join("gatepost.log")
     }
