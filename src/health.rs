@@ -7,12 +7,18 @@ use crate::directory::Directory;
 
 pub struct Health {
     directory: Arc<Directory>,
+    open: AtomicBool,
     draining: AtomicBool,
 }
 
 impl Health {
     pub fn new(directory: Arc<Directory>) -> Arc<Self> {
-        Arc::new(Self { directory, draining: AtomicBool::new(false) })
+        Arc::new(Self { directory, open: AtomicBool::new(false), draining: AtomicBool::new(false) })
+    }
+
+    /// The proxy accepts connections.
+    pub fn open(&self) {
+        self.open.store(true, Ordering::Release);
     }
 
     /// From now on the node is not ready, and asks its clients to go elsewhere.
@@ -24,10 +30,10 @@ impl Health {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// False before the first contact with the store and while draining; a store that is lost
+    /// False before the proxy listens, before the first contact with the store and while draining; a store that is lost
     /// later leaves the node ready, but degraded.
     pub fn is_ready(&self) -> bool {
-        self.directory.is_ready() && !self.is_draining()
+        self.open.load(Ordering::Acquire) && self.directory.is_ready() && !self.is_draining()
     }
 
     pub fn is_degraded(&self) -> bool {

@@ -5,7 +5,8 @@ use super::exit::{Exit, Failed};
 use super::{complain, load, print, serve};
 use crate::config::Environment;
 use crate::demo::{DemoKeys, Folder, people, sample_api};
-use crate::{server, telemetry};
+use crate::server::{self, Source};
+use crate::telemetry;
 
 /// Runs until Ctrl-C; a second run finds the data of the first.
 pub fn run(
@@ -16,15 +17,18 @@ pub fn run(
 ) -> Result<Exit, Failed> {
     let folder = Folder::open(dir).map_err(|e| at(dir, &e))?;
     let upstream = sample_upstream()?;
+    // What is set for a real gateway is not meant for the demo.
+    env.retain(|name, _| name != "DATABASE_URL" && !name.starts_with("GATEPOST_"));
     env.insert("DEMO_UPSTREAM".to_owned(), upstream.to_string());
     env.insert("GATEPOST_PROXY_LISTEN".to_owned(), proxy.to_string());
     env.insert("GATEPOST_MANAGEMENT_LISTEN".to_owned(), management.to_string());
-    let config = load(&folder.config(), &env)?;
+    let source = Source { path: folder.config(), environment: env };
+    let config = load(&source.path, &source.environment)?;
     let _logging = telemetry::init(&config.log);
 
     let keys = keys(&folder, &config)?;
     folder.write_env(&keys, proxy, management).map_err(|e| at(dir, &e))?;
-    serve::with_secret(config, &env, || welcome(dir, &keys, proxy, management))
+    serve::with_secret(config, source, || welcome(dir, &keys, proxy, management))
 }
 
 /// The keys of the run before, or new ones.

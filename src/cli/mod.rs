@@ -117,7 +117,7 @@ fn run(command: Command) -> Result<Exit, Failed> {
     let env = environment();
     match command {
         Command::Demo { data, proxy, management } => demo::run(&data, proxy, management, env),
-        Command::Serve(file) => serve::run(load(&file.path, &env)?, &env),
+        Command::Serve(file) => serve::run(&file.path, env),
         Command::Check(file) => match check(&file.path, &env, &mut std::io::stdout())? {
             Checked::Valid => Ok(Exit::Ok),
             Checked::Invalid => Ok(Exit::InvalidConfig),

@@ -1,14 +1,19 @@
-use super::complain;
-use super::exit::{Exit, Failed};
-use crate::config::{Config, Environment};
-use crate::{server, telemetry};
+use std::path::Path;
 
-pub fn run(config: Config, env: &Environment) -> Result<Exit, Failed> {
+use super::exit::{Exit, Failed};
+use super::{complain, load};
+use crate::config::{Config, Environment};
+use crate::server::{self, Source};
+use crate::telemetry;
+
+pub fn run(path: &Path, env: Environment) -> Result<Exit, Failed> {
+    let source = Source { path: path.to_owned(), environment: env };
+    let config = load(&source.path, &source.environment)?;
     let _logging = telemetry::init(&config.log);
     let proxies: Vec<String> =
         config.proxy.listen.iter().map(|listen| listen.addr.to_string()).collect();
     let management = config.management.listen;
-    with_secret(config, env, || {
+    with_secret(config, source, || {
         complain(&format!("proxy on {}, management on {management}", proxies.join(", ")));
     })
 }
@@ -16,13 +21,13 @@ pub fn run(config: Config, env: &Environment) -> Result<Exit, Failed> {
 /// Serves with the `SECRET_KEY` of the environment, or the one beside the embedded store.
 pub fn with_secret(
     config: Config,
-    env: &Environment,
+    source: Source,
     listening: impl FnOnce(),
 ) -> Result<Exit, Failed> {
-    let given = secret_setting(env)?;
+    let given = secret_setting(&source.environment)?;
     let secret = server::secret_key(given.as_deref(), &config.store.url)
         .map_err(server::ServeError::from)?;
-    server::serve(config, &secret, listening)?;
+    server::serve(config, source, &secret, listening)?;
     Ok(Exit::Ok)
 }
 

@@ -71,12 +71,8 @@ impl Contact {
         self.metrics.store.up.set(0);
         match fault {
             Fault::Store(error) => {
-                let lost = self.state.compare_exchange(
-                    GOOD,
-                    LOST,
-                    Ordering::AcqRel,
-                    Ordering::Acquire,
-                );
+                let lost =
+                    self.state.compare_exchange(GOOD, LOST, Ordering::AcqRel, Ordering::Acquire);
                 if lost.is_ok() {
                     tracing::error!(%error, "the store is lost; known keys go on working");
                 }

@@ -12,7 +12,7 @@ use prometheus::{IntGauge, TextEncoder};
 pub use requests::Observation;
 use requests::Requests;
 use series::Series;
-pub use services::{CacheSeries, FeedSeries, HeadSeries, StoreSeries, UsageSeries};
+pub use services::{CacheSeries, ConfigSeries, FeedSeries, HeadSeries, StoreSeries, UsageSeries};
 
 /// All series of this process. Whoever counts holds a handle: nothing is looked up by name.
 #[derive(Debug)]
@@ -23,6 +23,7 @@ pub struct Metrics {
     pub in_flight: IntGauge,
     pub heads: HeadSeries,
     pub cache: CacheSeries,
+    pub config: ConfigSeries,
     pub feed: FeedSeries,
     pub store: StoreSeries,
     pub usage: UsageSeries,
@@ -39,11 +40,17 @@ impl Metrics {
             in_flight: all.gauge("requests_in_flight", "Requests being served."),
             heads: HeadSeries::new(&all),
             cache: CacheSeries::new(&all),
+            config: ConfigSeries::new(&all),
             feed: FeedSeries::new(&all),
             store: StoreSeries::new(&all),
             usage: UsageSeries::new(&all),
             all,
         }
+    }
+
+    /// Makes series for the routes of a configuration that was loaded later.
+    pub fn know(&self, routes: &[&str]) {
+        self.requests.know(routes);
     }
 
     /// Adds one finished request. On the hot path: nothing is allocated once a route has answered

@@ -1,7 +1,8 @@
 use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use http::Method;
 use prometheus::{Histogram, IntCounter, IntCounterVec};
 
@@ -40,7 +41,7 @@ const OWN: &[f64] = &[
 #[derive(Debug)]
 pub(super) struct Requests {
     total: IntCounterVec,
-    routes: HashMap<Box<str>, RouteSeries>,
+    routes: ArcSwap<HashMap<Box<str>, Arc<RouteSeries>>>,
     other: RouteSeries,
     decisions: Vec<IntCounter>,
     whole: Histogram,
@@ -60,9 +61,8 @@ impl Requests {
             "Requests by how they ended: `allow`, a denial, or a failure.",
             &["outcome"],
         );
-        let by_name = |name: &&str| (Box::from(*name), RouteSeries::new(name, &total));
         Self {
-            routes: routes.iter().chain([&NO_ROUTE]).map(by_name).collect(),
+            routes: ArcSwap::from_pointee(by_name(&total, routes.iter().chain([&NO_ROUTE]))),
             other: RouteSeries::new(OTHER_ROUTE, &total),
             decisions: Outcome::all()
                 .map(|outcome| decisions.with_label_values(&[outcome.code()]))
@@ -77,17 +77,23 @@ impl Requests {
                 "What the upstream took of it.",
                 WHOLE,
             ),
-            overhead: series.histogram(
-                "overhead_seconds",
-                "What Gatepost itself took of it.",
-                OWN,
-            ),
+            overhead: series.histogram("overhead_seconds", "What Gatepost itself took of it.", OWN),
             total,
         }
     }
 
+    /// Makes series for routes that are new. Those that are gone keep what they counted.
+    pub fn know(&self, routes: &[&str]) {
+        let mut all = HashMap::clone(&self.routes.load());
+        for (name, series) in by_name(&self.total, routes.iter()) {
+            all.entry(name).or_insert(series);
+        }
+        self.routes.store(Arc::new(all));
+    }
+
     pub fn observe(&self, seen: &Observation<'_>) {
-        let route = self.routes.get(seen.route).unwrap_or(&self.other);
+        let routes = self.routes.load();
+        let route = routes.get(seen.route).map_or(&self.other, |route| &**route);
         route.counter(&self.total, seen.method, seen.status).inc();
         self.decisions[index_of(seen.outcome)].inc();
         self.whole.observe(seen.total.as_secs_f64());
@@ -97,6 +103,13 @@ impl Requests {
         let own = seen.total.saturating_sub(seen.upstream.unwrap_or_default());
         self.overhead.observe(own.as_secs_f64());
     }
+}
+
+fn by_name<'n>(
+    total: &IntCounterVec,
+    names: impl Iterator<Item = &'n &'n str>,
+) -> HashMap<Box<str>, Arc<RouteSeries>> {
+    names.map(|name| (Box::from(*name), Arc::new(RouteSeries::new(name, total)))).collect()
 }
 
 /// The place of `outcome` in [`Outcome::all`].
@@ -137,8 +150,7 @@ impl RouteSeries {
 }
 
 /// The methods with a label of their own, and the one for all others.
-const METHODS: [&str; 8] =
-    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"];
+const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"];
 
 fn method_index(method: &Method) -> usize {
     let known = METHODS.iter().position(|&name| name == method.as_str());

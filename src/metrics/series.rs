@@ -53,7 +53,8 @@ impl Series {
     }
 
     fn made<C: Collector + Clone + 'static>(&self, made: Result<C>) -> C {
-        let collector = made.expect("names, labels and buckets are constants that Prometheus takes");
+        let collector =
+            made.expect("names, labels and buckets are constants that Prometheus takes");
         self.register(collector.clone());
         collector
     }

@@ -73,6 +73,30 @@ impl HeadSeries {
     }
 }
 
+/// Whether the configuration in use is the one in the file.
+#[derive(Debug)]
+pub struct ConfigSeries {
+    successful: IntGauge,
+    loads: IntCounter,
+}
+
+impl ConfigSeries {
+    pub(super) fn new(series: &Series) -> Self {
+        Self {
+            successful: series.gauge(
+                "config_last_reload_successful",
+                "1 when the configuration was valid when it was last read.",
+            ),
+            loads: series.counter("config_loads_total", "Times the configuration was read."),
+        }
+    }
+
+    pub fn loaded(&self, valid: bool) {
+        self.successful.set(i64::from(valid));
+        self.loads.inc();
+    }
+}
+
 impl CacheSeries {
     pub(super) fn new(series: &Series) -> Self {
         let requests = series.counters(
@@ -120,8 +144,9 @@ impl FeedSeries {
 
 impl StoreSeries {
     pub(super) fn new(series: &Series) -> Self {
-        const BUCKETS: &[f64] =
-            &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
+        const BUCKETS: &[f64] = &[
+            0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
+        ];
         let durations = series.histograms(
             "store_query_duration_seconds",
             "What the store took, whether it answered or failed.",
@@ -141,11 +166,8 @@ impl StoreSeries {
 
 impl UsageSeries {
     pub(super) fn new(series: &Series) -> Self {
-        let dropped = series.counters(
-            "usage_dropped_total",
-            "Usage records lost, by reason.",
-            &["reason"],
-        );
+        let dropped =
+            series.counters("usage_dropped_total", "Usage records lost, by reason.", &["reason"]);
         let of = |reason: &str| dropped.with_label_values(&[reason]);
         Self {
             records: series.counter("usage_records_total", "Usage records written to the store."),

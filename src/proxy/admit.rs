@@ -27,7 +27,8 @@ const REPAIRED: &str = "The request target holds bytes that have to be percent-e
 
 /// Who is asking, and how the connection is used while this request is on it.
 pub fn meet(proxy: &Proxy, session: &mut Session, ctx: &mut Context) {
-    let settings = &proxy.settings;
+    let live = ctx.live.clone();
+    let settings = &live.settings;
     ctx.peer = peer_address(session).unwrap_or(ctx.peer);
     ctx.peer_is_trusted = settings.trusts(ctx.peer);
     let header = session.req_header();

@@ -10,6 +10,7 @@ use pingora::protocols::l4::socket::SocketAddr;
 use prometheus::IntGauge;
 use uuid::Uuid;
 
+use super::Live;
 use crate::clock;
 use crate::decision::{Admission, Denial, Failure, Outcome, Refusal, Verdict};
 use crate::key::KeyRecord;
@@ -54,6 +55,8 @@ impl Drop for Ticket {
 }
 
 pub struct Context {
+    /// What the request started with, whatever is loaded meanwhile.
+    pub live: Arc<Live>,
     started: Instant,
     pub at: Timestamp,
     pub request_id: Uuid,
@@ -74,9 +77,10 @@ pub struct Context {
 }
 
 impl Context {
-    pub fn new(in_flight: &InFlight) -> Self {
+    pub fn new(in_flight: &InFlight, live: Arc<Live>) -> Self {
         let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         Self {
+            live,
             started: Instant::now(),
             at: clock::now(),
             request_id: Uuid::nil(),

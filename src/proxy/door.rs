@@ -28,8 +28,10 @@ pub struct Door {
 
 impl Door {
     pub(super) fn new(conf: &Arc<ServerConf>, proxy: Proxy) -> Self {
-        let head_deadline = proxy.settings.head_deadline;
-        let keepalive = whole_seconds(proxy.settings.keepalive);
+        let (head_deadline, keepalive) = {
+            let live = proxy.live.load();
+            (live.settings.head_deadline, whole_seconds(live.settings.keepalive))
+        };
         let metrics = Arc::clone(&proxy.metrics);
         Self { proxy: Arc::new(http_proxy(conf, proxy)), head_deadline, keepalive, metrics }
     }

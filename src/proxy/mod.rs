@@ -12,6 +12,7 @@ mod failure;
 mod forwarding;
 mod hygiene;
 mod identity;
+mod live;
 mod local;
 mod phases;
 mod record;
@@ -34,18 +35,15 @@ use pingora::server::configuration::ServerConf;
 use pingora::services::ServiceWithDependents;
 use pingora::services::listening::Service;
 
-use crate::config::{ProxySettings, Upstream};
 use crate::decision::Admission;
 use crate::gate::Gate;
 use crate::health::Health;
 use crate::metrics::Metrics;
-use crate::policy::Policy;
 use crate::usage::Recorder;
-
-use upstream::Upstreams;
 
 pub use context::InFlight;
 pub use door::Door;
+pub use live::Live;
 
 /// How long a client may neither take a byte of its answer nor send one of its body.
 const CLIENT_STALL: Duration = Duration::from_secs(60);
@@ -73,9 +71,7 @@ pub type InProcess = Arc<
 /// What the proxy is made of.
 pub struct Parts {
     pub gate: Arc<Gate>,
-    pub policy: Arc<ArcSwap<Policy>>,
-    pub settings: ProxySettings,
-    pub upstreams: Vec<Upstream>,
+    pub live: Arc<ArcSwap<Live>>,
     pub recorder: Recorder,
     pub metrics: Arc<Metrics>,
     pub health: Arc<Health>,
@@ -90,34 +86,27 @@ pub type Background = Vec<Box<dyn ServiceWithDependents>>;
 /// What a server has to run for the data plane.
 pub struct DataPlane {
     pub service: Service<Door>,
-    /// The service should start once these are ready.
-    pub background: Background,
     /// How many requests are being served, for a stop that waits no longer than needed.
     pub in_flight: InFlight,
 }
 
 /// Builds the data plane with its listeners, to be added to a server of `conf`.
-///
-/// # Errors
-/// An upstream's settings make no valid health check.
-pub fn service(conf: &Arc<ServerConf>, parts: Parts) -> pingora::Result<DataPlane> {
-    let (listen, threads) = (parts.settings.listen.clone(), parts.settings.threads);
-    let (proxy, background) = Proxy::new(parts)?;
+pub fn service(conf: &Arc<ServerConf>, parts: Parts) -> DataPlane {
+    let settings = parts.live.load().settings.clone();
+    let proxy = Proxy::new(parts);
     let in_flight = proxy.in_flight.clone();
     let mut service = Service::new("proxy".to_owned(), Door::new(conf, proxy));
-    service.threads = Some(threads);
-    for listen in listen {
+    service.threads = Some(settings.threads);
+    for listen in settings.listen {
         service.add_tcp(&listen.addr.to_string());
     }
-    Ok(DataPlane { service, background, in_flight })
+    DataPlane { service, in_flight }
 }
 
 /// The data plane's state, shared by all requests.
 struct Proxy {
     gate: Arc<Gate>,
-    policy: Arc<ArcSwap<Policy>>,
-    settings: ProxySettings,
-    upstreams: Upstreams,
+    live: Arc<ArcSwap<Live>>,
     recorder: Recorder,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
@@ -127,22 +116,18 @@ struct Proxy {
 }
 
 impl Proxy {
-    fn new(parts: Parts) -> pingora::Result<(Self, Background)> {
-        let (upstreams, background) = Upstreams::new(parts.upstreams)?;
+    fn new(parts: Parts) -> Self {
         let in_flight = InFlight::new(parts.metrics.in_flight.clone());
-        let proxy = Self {
+        Self {
             gate: parts.gate,
-            policy: parts.policy,
-            settings: parts.settings,
-            upstreams,
+            live: parts.live,
             recorder: parts.recorder,
             metrics: parts.metrics,
             health: parts.health,
             in_process: parts.in_process,
             node: parts.node,
             in_flight,
-        };
-        Ok((proxy, background))
+        }
     }
 }
 

@@ -43,14 +43,14 @@ impl ProxyHttp for Proxy {
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     fn new_ctx(&self) -> Context {
-        Context::new(&self.in_flight)
+        Context::new(&self.in_flight, self.live.load_full())
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
         admit::meet(self, session, ctx);
-        // The request keeps the policy it started with, whatever is loaded meanwhile.
-        let policy = self.policy.load_full();
-        ctx.verdict = Some(admit::judge(self, session, ctx, &policy).await);
+        let live = ctx.live.clone();
+        let policy = &live.policy;
+        ctx.verdict = Some(admit::judge(self, session, ctx, policy).await);
         if let Some(admission) = ctx.admission() {
             let request = session.req_header_mut();
             admit::sanitize(request, admission, &policy.credentials, ctx.peer_is_trusted)?;
@@ -76,7 +76,7 @@ impl ProxyHttp for Proxy {
             return Error::e_explain(ErrorType::InternalError, "no admission, no upstream");
         };
         let route = admission.route();
-        let Some(upstream) = self.upstreams.get(&route.upstream) else {
+        let Some(upstream) = ctx.live.upstreams.get(&route.upstream) else {
             return Error::e_explain(ErrorType::InternalError, "the route's upstream is not there");
         };
         let Some(mut peer) = upstream.choose(ctx.client, ctx.unreachable.as_ref()) else {
@@ -96,7 +96,7 @@ impl ProxyHttp for Proxy {
         let Some(admission) = ctx.admission() else {
             return Error::e_explain(ErrorType::InternalError, "no admission, no upstream");
         };
-        let upstream = self.upstreams.get(&admission.route().upstream);
+        let upstream = ctx.live.upstreams.get(&admission.route().upstream);
         let wanted = upstream.map_or(&[][..], |upstream| &upstream.identity);
         let digest = session.digest();
         let peer = match digest.and_then(Watch::of) {
@@ -143,7 +143,7 @@ impl ProxyHttp for Proxy {
         ctx: &mut Context,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        let upstream = ctx.route().and_then(|route| self.upstreams.get(&route.upstream));
+        let upstream = ctx.route().and_then(|route| ctx.live.upstreams.get(&route.upstream));
         let elsewhere = upstream.is_some_and(|upstream| upstream.has_alternatives);
         error.set_retry(elsewhere && ctx.attempts < MAX_ATTEMPTS);
         ctx.unreachable = Some(peer.address().clone());
@@ -267,7 +267,7 @@ impl Proxy {
     fn problem(&self, ctx: &Context) -> ProblemAnswer {
         match (ctx.refusal(), ctx.failure) {
             (Some(refusal), _) => {
-                ProblemAnswer::new(refusal, &self.policy.load().realm, ctx.request_id)
+                ProblemAnswer::new(refusal, &ctx.live.policy.realm, ctx.request_id)
             }
             (None, failure) => {
                 ProblemAnswer::failure(failure.unwrap_or(Failure::Internal), ctx.request_id)

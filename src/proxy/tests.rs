@@ -184,18 +184,18 @@ impl Gateway {
         let nobody = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
         let away = nobody.local_addr().expect("it is bound");
         drop(nobody);
+        let upstreams = vec![upstream("orders", seen.address), upstream("away", away)];
+        let (live, _) = Live::new(policy(), upstreams, settings(trusted)).expect("they are valid");
         let parts = Parts {
             gate: Arc::new(Gate::new(directory)),
-            policy: Arc::new(ArcSwap::from_pointee(policy())),
-            settings: settings(trusted),
-            upstreams: vec![upstream("orders", seen.address), upstream("away", away)],
+            live: Arc::new(ArcSwap::from_pointee(live)),
             recorder,
             metrics,
             health: Arc::clone(&health),
             in_process: echo(),
             node: "test".into(),
         };
-        let (proxy, _) = Proxy::new(parts).expect("the settings are valid");
+        let proxy = Proxy::new(parts);
         let in_flight = proxy.in_flight.clone();
         let (metrics, recorder) = (Arc::clone(&proxy.metrics), proxy.recorder.clone());
         let door = Arc::new(Door::new(&Arc::new(ServerConf::default()), proxy));

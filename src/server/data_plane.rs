@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pingora::server::configuration::ServerConf;
-use pingora::services::{Service, ServiceReadyNotifier, ServiceWithDependents};
+use pingora::services::Service;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::ServeError;
+use crate::config::ProxySettings;
 use crate::proxy;
 
 /// Idle connections kept to all upstreams together. Pingora evicts and reconnects beyond it, so
@@ -35,26 +36,24 @@ pub struct DataPlane {
 }
 
 impl DataPlane {
-    pub async fn start(runtime: Runtime, parts: proxy::Parts) -> Result<Self, ServeError> {
-        let addrs: Vec<SocketAddr> =
-            parts.settings.listen.iter().map(|listen| listen.addr).collect();
+    pub async fn start(
+        runtime: Runtime,
+        settings: &ProxySettings,
+        parts: proxy::Parts,
+    ) -> Result<Self, ServeError> {
+        let addrs: Vec<SocketAddr> = settings.listen.iter().map(|listen| listen.addr).collect();
         for addr in &addrs {
             probe(*addr).await?;
         }
         let deadline = Instant::now() + START_PATIENCE;
         let conf = ServerConf {
-            threads: parts.settings.threads,
+            threads: settings.threads,
             upstream_keepalive_pool_size: UPSTREAM_POOL,
             max_retries: MAX_RETRIES,
             ..ServerConf::default()
         };
-        let proxy::DataPlane { mut service, background, in_flight } =
-            proxy::service(&Arc::new(conf), parts)
-                .map_err(|error| ServeError::Proxy(error.to_string()))?;
+        let proxy::DataPlane { mut service, in_flight } = proxy::service(&Arc::new(conf), parts);
         let (shutdown, watching) = watch::channel(false);
-        for beside in background {
-            first_run(beside, watching.clone(), deadline).await;
-        }
         let mut service = runtime
             .spawn(async move { Service::start_service(&mut service, None, watching, 1).await });
         for addr in addrs {
@@ -82,24 +81,6 @@ impl DataPlane {
     /// Ends everything that is still running.
     pub fn end(self) {
         self.runtime.shutdown_background();
-    }
-}
-
-/// Starts what resolves names and checks health of an upstream, on the control runtime, and waits
-/// until it has done so once.
-async fn first_run(
-    mut beside: Box<dyn ServiceWithDependents>,
-    shutdown: watch::Receiver<bool>,
-    deadline: Instant,
-) {
-    let name = beside.name().to_owned();
-    let (ready, mut waiting) = watch::channel(false);
-    tokio::spawn(async move {
-        beside.start_service(None, shutdown, 1, ServiceReadyNotifier::new(ready)).await;
-    });
-    let first = tokio::time::timeout_at(deadline, waiting.wait_for(|ready| *ready)).await;
-    if first.is_err() {
-        tracing::warn!(upstream = name, "not resolved or checked yet; requests to it fail");
     }
 }
 

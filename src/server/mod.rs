@@ -3,15 +3,16 @@
 //! Two runtimes: *data* does nothing but requests, *control* does the rest (store, change feed,
 //! usage, management), so that a busy control plane cannot delay a request.
 
+mod beside;
 mod data_plane;
 mod drain;
 mod open_store;
+mod reload;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -30,6 +31,8 @@ use crate::usage;
 use data_plane::DataPlane;
 use open_store::ServingStore;
 pub use open_store::{open_beside, secret_key};
+use reload::Reloader;
+pub use reload::Source;
 
 /// Threads of the control runtime. It waits for I/O most of the time.
 const CONTROL_THREADS: usize = 2;
@@ -74,13 +77,14 @@ struct Node {
 /// The store, a listener or a thread could not be had.
 pub fn serve(
     config: Config,
+    source: Source,
     secret: &SecretKey,
     listening: impl FnOnce(),
 ) -> Result<(), ServeError> {
     let control = runtime("control", CONTROL_THREADS)?;
     let store = control.block_on(ServingStore::open(&config.store, secret))?;
     let data = runtime("proxy", config.proxy.threads)?;
-    let node = control.block_on(start(config, store, data))?;
+    let node = control.block_on(start(config, source, store, data))?;
     listening();
     let stopped = control.block_on(drain::until_stopped(node));
     control.shutdown_timeout(Duration::from_secs(1));
@@ -97,7 +101,12 @@ fn runtime(name: &'static str, threads: usize) -> Result<Runtime, ServeError> {
 }
 
 /// Starts every task; runs on the control runtime.
-async fn start(config: Config, opened: ServingStore, data: Runtime) -> Result<Node, ServeError> {
+async fn start(
+    config: Config,
+    source: Source,
+    opened: ServingStore,
+    data: Runtime,
+) -> Result<Node, ServeError> {
     let store = opened.store.clone();
     let operations = management::route_names();
     let routes = config.policy.routes().iter().map(|route| &*route.name);
@@ -143,23 +152,31 @@ async fn start(config: Config, opened: ServingStore, data: Runtime) -> Result<No
         let _ = management_stopped.wait_for(|stopped| *stopped).await;
     }));
 
-    let grace = config.proxy.grace;
-    let data = DataPlane::start(
+    let settings = config.proxy.clone();
+    let reloader = Reloader::start(config, source, metrics.clone()).await;
+    let reloader = Arc::new(reloader.map_err(ServeError::Proxy)?);
+    let parts = proxy::Parts {
+        gate,
+        live: reloader.live(),
+        recorder,
+        metrics,
+        health: health.clone(),
+        in_process: hand_over(app, tokio::runtime::Handle::current()),
+        node: node_name,
+    };
+    let data = DataPlane::start(data, &settings, parts).await?;
+    tokio::spawn(reloader.follow());
+    health.open();
+    Ok(Node {
+        health,
         data,
-        proxy::Parts {
-            gate,
-            policy: Arc::new(ArcSwap::from_pointee(config.policy)),
-            settings: config.proxy,
-            upstreams: config.upstreams,
-            recorder,
-            metrics,
-            health: health.clone(),
-            in_process: hand_over(app, tokio::runtime::Handle::current()),
-            node: node_name,
-        },
-    )
-    .await?;
-    Ok(Node { health, data, grace, management, usage, store_failed, stop_management, stop_usage })
+        grace: settings.grace,
+        management,
+        usage,
+        store_failed,
+        stop_management,
+        stop_usage,
+    })
 }
 
 /// The built-in upstream `management`: its work is done on the control runtime, whichever runtime

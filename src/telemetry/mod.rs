@@ -14,6 +14,7 @@ use tracing_subscriber::{Layer, Registry, fmt};
 use crate::config::LogSettings;
 use sink::Sink;
 
+const ACCESS: &str = "gatepost::access";
 const OURS: &str = env!("CARGO_PKG_NAME");
 
 /// Logging, for as long as it is held. Dropping it writes what is still queued.
@@ -39,7 +40,7 @@ pub fn init(settings: &LogSettings) -> Logging {
     let subscriber = Registry::default()
         .with(lines(settings.json, sink.clone()))
         .with(filter)
-        .with(FilterFn::new(may_be_logged));
+        .with(FilterFn::new(wanted(settings.access)));
     if subscriber.try_init().is_ok()
         && let Some(error) = invalid
     {
@@ -64,11 +65,16 @@ where
     }
 }
 
+/// What passes through, access lines included or not.
+fn wanted(access: bool) -> impl Fn(&Metadata<'_>) -> bool {
+    move |line| may_be_logged(line) && (access || line.target() != ACCESS)
+}
+
 /// Whether a line may be logged, whatever the filter asks for.
 ///
 /// Below `warn`, the libraries under us print what passes through them: Pingora up to 2 KiB of a
 /// request head that does not parse, h2 whole header frames, the drivers their parameters. Keys
-/// are in there. Their warnings name the fault without the bytes.
+/// are in there. What they warn of is a fault of a connection, told without a request's head.
 fn may_be_logged(line: &Metadata<'_>) -> bool {
     let is_ours = line.target().split("::").next() == Some(OURS);
     is_ours || *line.level() <= LevelFilter::WARN

@@ -150,10 +150,15 @@ mod tests {
         sink.flush();
         let text = pipe.written.lock().clone();
         let came = text.matches("line\n").count();
-        assert!((2..=3).contains(&came), "two queued, and perhaps one in the writer's hand: {text}");
+        assert!(
+            (2..=3).contains(&came),
+            "two queued, and perhaps one in the writer's hand: {text}"
+        );
         let told: usize = text
             .lines()
-            .filter_map(|line| line.strip_suffix(" log lines were dropped: stderr was not read in time"))
+            .filter_map(|line| {
+                line.strip_suffix(" log lines were dropped: stderr was not read in time")
+            })
             .map(|count| count.parse::<usize>().expect("a count"))
             .sum();
         assert_eq!(told + came, 100);

@@ -76,8 +76,7 @@ impl Worker {
 
     async fn step(&mut self) {
         self.queue.metrics.usage.waiting.set(signed(self.queue.waiting()));
-        let is_due =
-            self.queue.ring.len() >= BATCH || self.flushed_at.elapsed() >= FLUSH_EVERY;
+        let is_due = self.queue.ring.len() >= BATCH || self.flushed_at.elapsed() >= FLUSH_EVERY;
         if is_due {
             self.take_batch();
             self.flushed_at = Instant::now();
@@ -105,8 +104,7 @@ impl Worker {
         if !self.batches.is_empty() || self.queue.ring.is_empty() {
             return;
         }
-        let records: Vec<_> =
-            std::iter::from_fn(|| self.queue.ring.pop()).take(BATCH).collect();
+        let records: Vec<_> = std::iter::from_fn(|| self.queue.ring.pop()).take(BATCH).collect();
         self.batches.push_back(batch(records));
         self.are_parts = false;
         self.count_in_hand();
@@ -147,9 +145,7 @@ impl Worker {
     fn is_worth_retrying(&self, error: &StoreError) -> bool {
         match error {
             StoreError::Unavailable(_) => true,
-            StoreError::Incompatible(_) => {
-                !self.are_parts && self.attempts < INCOMPATIBLE_ATTEMPTS
-            }
+            StoreError::Incompatible(_) => !self.are_parts && self.attempts < INCOMPATIBLE_ATTEMPTS,
             _ => false,
         }
     }

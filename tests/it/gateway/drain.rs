@@ -25,10 +25,7 @@ async fn a_stop_under_load_loses_no_response_and_no_record() {
     assert_eq!(ledger.answered(), gateway.upstream.count() - served);
 
     let records = database
-        .strings(
-            "SELECT count(*)::text FROM api_usage WHERE route = 'orders' AND status_code = 200",
-        )
-        .await;
+        .texts("SELECT count(*)::text FROM api_usage WHERE route = 'orders' AND status_code = 200");
     assert_eq!(records[0].parse::<usize>().unwrap(), ledger.answered() + 1);
 }
 

@@ -30,6 +30,8 @@ async fn the_five_lines(gateway: &Gateway) {
 
     let deleted = gateway.send(Method::DELETE, "/api/v1/orders/7", gateway.admin()).await;
     assert_eq!(deleted.status(), StatusCode::OK);
+    assert_eq!(gateway.upstream.last().method, Method::DELETE);
+    assert!(reader.text.contains(&reader.lookup_id), "the public part of a key is part of it");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use jiff::{Timestamp, ToSpan};
+use gatepost::clock;
+use jiff::ToSpan;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -11,10 +12,10 @@ const ORDERS: &str = "/api/v1/orders";
 #[tokio::test]
 async fn a_cached_key_dies_on_time() {
     let gateway = Gateway::start().await;
-    let end = Timestamp::now() + 2.seconds();
+    let end = clock::now() + 2.seconds();
     let key = gateway.key_with(&["orders:read"], json!({"expires_at": end.to_string()})).await;
     assert_eq!(gateway.status(ORDERS, &key).await, StatusCode::OK, "now it is cached");
-    while Timestamp::now() < end {
+    while clock::now() < end {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(code(gateway.get(ORDERS, &key).await).await, "key_expired");

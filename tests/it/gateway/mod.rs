@@ -7,6 +7,7 @@ mod key_states;
 mod limits;
 mod outage;
 mod paths;
+mod reload;
 mod revocation;
 mod streaming;
 mod usage;

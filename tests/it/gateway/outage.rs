@@ -4,22 +4,22 @@ use reqwest::{Method, StatusCode};
 
 use crate::support::gateway::{Plan, code};
 use crate::support::load::Load;
-use crate::support::postgres::OwnCluster;
+use crate::support::postgres::Cluster;
 
 const ORDERS: &str = "/api/v1/orders";
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// The store dies and comes back while clients go on asking.
-async fn outage(die: impl AsyncFnOnce(&mut OwnCluster), revive: impl AsyncFnOnce(&mut OwnCluster)) {
-    let mut cluster = OwnCluster::start().await;
-    let mut gateway = Plan::new().on_postgres(&cluster.url()).start().await;
+async fn outage(die: fn(&Cluster), revive: fn(&Cluster)) {
+    let cluster = Cluster::start("");
+    let mut gateway = Plan::new().on_postgres(&cluster.url("postgres")).start().await;
     let cached = gateway.key(&["orders:read"]).await;
     let cold = gateway.key(&["orders:read"]).await;
     assert_eq!(gateway.status(ORDERS, &cached).await, StatusCode::OK);
 
     let load = Load::start(&gateway, ORDERS, &cached, 4, PAUSE);
     tokio::time::sleep(Duration::from_millis(500)).await;
-    die(&mut cluster).await;
+    die(&cluster);
     load.take();
     let refused = gateway.get(ORDERS, &cold).await;
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
@@ -42,7 +42,7 @@ async fn outage(die: impl AsyncFnOnce(&mut OwnCluster), revive: impl AsyncFnOnce
     assert_eq!(degraded.status(), StatusCode::OK);
     assert!(degraded.text().await.unwrap().contains("degraded"));
 
-    revive(&mut cluster).await;
+    revive(&cluster);
     let since = std::time::Instant::now();
     while gateway.status(ORDERS, &cold).await != StatusCode::OK {
         assert!(since.elapsed() < Duration::from_secs(20), "it never recovers:\n{}", gateway.log());
@@ -57,14 +57,13 @@ async fn outage(die: impl AsyncFnOnce(&mut OwnCluster), revive: impl AsyncFnOnce
     assert_eq!(gateway.metric("gatepost_usage_dropped_total{reason=\"full\"}").await, 0.0);
     let status = gateway.terminate().await;
     assert!(status.success(), "{status}: {}", gateway.log());
-    let ids = cluster.strings("SELECT request_id::text FROM api_usage").await;
+    let ids = cluster.texts("postgres", "SELECT request_id::text FROM api_usage");
     let unique: std::collections::BTreeSet<_> = ids.iter().collect();
     assert_eq!(unique.len(), ids.len(), "no record is doubled");
-    let allowed = cluster
-        .strings(
-            "SELECT count(*)::text FROM api_usage WHERE route = 'orders' AND status_code = 200",
-        )
-        .await;
+    let allowed = cluster.texts(
+        "postgres",
+        "SELECT count(*)::text FROM api_usage WHERE route = 'orders' AND status_code = 200",
+    );
     assert_eq!(
         allowed[0].parse::<usize>().unwrap(),
         gateway.upstream.count(),
@@ -74,21 +73,21 @@ async fn outage(die: impl AsyncFnOnce(&mut OwnCluster), revive: impl AsyncFnOnce
 
 #[tokio::test]
 async fn postgres_killed_under_load() {
-    outage(async |cluster| cluster.kill().await, async |cluster| cluster.restart().await).await;
+    outage(Cluster::kill, Cluster::restart).await;
 }
 
 #[tokio::test]
 async fn postgres_paused_under_load() {
-    outage(async |cluster| cluster.pause().await, async |cluster| cluster.resume().await).await;
+    outage(Cluster::pause, Cluster::resume).await;
 }
 
 #[tokio::test]
 async fn a_gateway_started_without_its_store_serves_when_it_is_there() {
-    let mut cluster = OwnCluster::start().await;
-    let mut gateway = Plan::new().on_postgres(&cluster.url()).start().await;
+    let cluster = Cluster::start("");
+    let mut gateway = Plan::new().on_postgres(&cluster.url("postgres")).start().await;
     let key = gateway.key(&["orders:read"]).await;
     assert!(gateway.terminate().await.success());
-    cluster.kill().await;
+    cluster.kill();
     gateway.run();
     gateway.listening().await;
     let readyz = format!("http://{}/readyz", gateway.management);
@@ -96,7 +95,7 @@ async fn a_gateway_started_without_its_store_serves_when_it_is_there() {
     assert_eq!(unready.status(), StatusCode::SERVICE_UNAVAILABLE);
     let refused = gateway.get(ORDERS, &key).await;
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
-    cluster.restart().await;
+    cluster.restart();
     gateway.ready().await;
     assert_eq!(gateway.status(ORDERS, &key).await, StatusCode::OK);
 }

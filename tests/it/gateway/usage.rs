@@ -20,13 +20,11 @@ async fn every_request_has_its_record() {
     gateway.get("/api/v1/profile", &key).await;
     assert!(gateway.terminate().await.success(), "{}", gateway.log());
 
-    let rows = database
-        .strings(
-            "SELECT concat_ws(' ', coalesce(route, '-'), method, endpoint, status_code, outcome, \
+    let rows = database.texts(
+        "SELECT concat_ws(' ', coalesce(route, '-'), method, endpoint, status_code, outcome, \
              (user_id IS NOT NULL)::text, client_ip) FROM api_usage \
              WHERE endpoint NOT LIKE '/api/v1/admin/%' ORDER BY created_at",
-        )
-        .await;
+    );
     let expected = [
         "orders GET /api/v1/orders 200 allow true",
         "files GET /files/teapot 418 allow true",
@@ -44,12 +42,10 @@ async fn every_request_has_its_record() {
             "{wanted} in {rows:#?}"
         );
     }
-    let used = database
-        .strings(&format!(
-            "SELECT (last_used_at IS NOT NULL)::text FROM api_keys WHERE id = '{}'",
-            key.id
-        ))
-        .await;
+    let used = database.texts(&format!(
+        "SELECT (last_used_at IS NOT NULL)::text FROM api_keys WHERE id = '{}'",
+        key.id
+    ));
     assert_eq!(used, ["true"], "last_used_at comes out of the usage pipeline");
 }
 
@@ -75,7 +71,6 @@ async fn a_failing_upstream_is_told_apart_and_recorded() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(gateway.terminate().await.success());
     let rows = database
-        .strings("SELECT concat_ws(' ', route, status_code, outcome) FROM api_usage WHERE route IN ('gone', 'mute') ORDER BY route")
-        .await;
+        .texts("SELECT concat_ws(' ', route, status_code, outcome) FROM api_usage WHERE route IN ('gone', 'mute') ORDER BY route");
     assert_eq!(rows, ["gone 502 upstream_unreachable", "mute 504 upstream_timeout"]);
 }

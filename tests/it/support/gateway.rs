@@ -207,6 +207,15 @@ impl Gateway {
         self.dir.path()
     }
 
+    pub fn configuration(&self) -> String {
+        std::fs::read_to_string(&self.config).expect("it is there")
+    }
+
+    /// Puts another configuration in the place of the one it started with.
+    pub fn configure(&self, text: &str) {
+        std::fs::write(&self.config, text).expect("the folder is writable");
+    }
+
     fn log_path(&self) -> PathBuf {
         self.dir.path().join("gatepost.log")
     }
@@ -246,9 +255,14 @@ impl Gateway {
         self.admin = Some(key);
     }
 
-    /// Waits until the management listener answers at all.
+    /// Waits until both listeners answer at all.
     pub async fn listening(&mut self) {
         self.until("/livez", StatusCode::OK).await;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect(self.proxy).await.is_err() {
+            assert!(Instant::now() < deadline, "the proxy does not listen:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Waits until it is ready and knows its admin.
@@ -388,9 +402,9 @@ impl Gateway {
     pub async fn metric(&self, series: &str) -> f64 {
         let url = format!("http://{}/metrics", self.management);
         let text = self.client.get(url).send().await.expect("metrics").text().await.expect("text");
-        let line = text.lines().find(|line| {
-            line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' '))
-        });
+        let line = text
+            .lines()
+            .find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')));
         line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0.0)
     }
 

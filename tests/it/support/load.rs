@@ -87,14 +87,24 @@ async fn ask(client: &reqwest::Client, url: &str, key: &str, ledger: &Mutex<Ledg
         }
         Err(error) => Err(error),
     };
-    let mut ledger = ledger.lock();
-    match whole {
-        Ok(status) => *ledger.answers.entry(status).or_default() += 1,
-        Err(error) if error.is_connect() => {
-            ledger.refused += 1;
-            drop(ledger);
-            tokio::time::sleep(Duration::from_millis(20)).await;
+    let refused = {
+        let mut ledger = ledger.lock();
+        match whole {
+            Ok(status) => {
+                *ledger.answers.entry(status).or_default() += 1;
+                false
+            }
+            Err(error) if error.is_connect() => {
+                ledger.refused += 1;
+                true
+            }
+            Err(error) => {
+                ledger.lost.push(format!("{error:?}"));
+                false
+            }
         }
-        Err(error) => ledger.lost.push(format!("{error:?}")),
+    };
+    if refused {
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -1,1 +1,6 @@
+//! What the stories are told with.
+
+pub mod gateway;
+pub mod load;
 pub mod postgres;
+pub mod upstream;

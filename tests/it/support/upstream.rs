@@ -26,13 +26,6 @@ impl Arrived {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
-
-    /// Header names in lower case with every other character than letters and digits dropped, as
-    /// a CGI-like server would read them.
-    pub fn collapsed_names(&self) -> Vec<String> {
-        let collapse = |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect();
-        self.headers.keys().map(|name| collapse(name.as_str())).collect()
-    }
 }
 
 #[derive(Clone)]

@@ -1,0 +1,147 @@
+//! A configuration read again while the node serves: all of it, or none.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Mutex, watch};
+use tokio::time::interval;
+
+use super::beside;
+use crate::config::{Config, Environment};
+use crate::metrics::Metrics;
+use crate::proxy::Live;
+
+/// How often the file's content is looked at. Its name may be a symbolic link that is swapped, as
+/// mounted configurations are, which a watcher of the file would miss.
+const POLL: Duration = Duration::from_secs(2);
+
+/// Where a configuration comes from.
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub path: PathBuf,
+    pub environment: Environment,
+}
+
+/// Replaces routes, upstreams and the proxy's settings in one step.
+pub struct Reloader {
+    source: Source,
+    live: Arc<ArcSwap<Live>>,
+    metrics: Arc<Metrics>,
+    /// What only a restart changes, as it was at the start.
+    fixed: String,
+    running: Mutex<Running>,
+}
+
+struct Running {
+    /// Of the content that was read last, whether it was valid or not.
+    content: Option<blake3::Hash>,
+    /// Ends what runs beside the configuration in use.
+    stop: watch::Sender<bool>,
+}
+
+impl Reloader {
+    /// Puts the first configuration into use.
+    ///
+    /// # Errors
+    /// An upstream's settings make no valid health check.
+    pub async fn start(
+        config: Config,
+        source: Source,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, String> {
+        let content = fingerprint(&source);
+        let fixed = fixed(&config);
+        let (live, stop) = prepare(config).await?;
+        let live = Arc::new(ArcSwap::from_pointee(live));
+        metrics.config.loaded(true);
+        let running = Mutex::new(Running { content, stop });
+        Ok(Self { source, live, metrics, fixed, running })
+    }
+
+    /// What the proxy serves by.
+    pub fn live(&self) -> Arc<ArcSwap<Live>> {
+        self.live.clone()
+    }
+
+    /// Reads the configuration again. Requests in flight finish on what they started with.
+    ///
+    /// # Errors
+    /// The configuration is not valid: every problem. The old one goes on.
+    pub async fn reload(&self) -> Result<(), String> {
+        let mut running = self.running.lock().await;
+        running.content = fingerprint(&self.source);
+        let replaced = self.replace(&mut running).await;
+        self.metrics.config.loaded(replaced.is_ok());
+        match &replaced {
+            Ok(()) => tracing::info!("the configuration was reloaded"),
+            Err(problems) => {
+                tracing::error!(%problems, "the configuration is not valid; the old one goes on");
+            }
+        }
+        replaced
+    }
+
+    async fn replace(&self, running: &mut Running) -> Result<(), String> {
+        let Source { path, environment } = &self.source;
+        let config = Config::load(path, environment).map_err(|error| error.to_string())?;
+        if fixed(&config) != self.fixed {
+            tracing::warn!("listeners, store, cache, usage and log settings need a restart");
+        }
+        let names: Vec<&str> = config.policy.routes().iter().map(|route| &*route.name).collect();
+        self.metrics.know(&names);
+        let (live, stop) = prepare(config).await?;
+        self.live.store(Arc::new(live));
+        let old = std::mem::replace(&mut running.stop, stop);
+        let _ = old.send(true);
+        Ok(())
+    }
+
+    /// Reloads on SIGHUP and when the file's content changes. Never returns.
+    pub async fn follow(self: Arc<Self>) {
+        let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+            tracing::error!("SIGHUP cannot be heard");
+            return;
+        };
+        let mut poll = interval(POLL);
+        loop {
+            let changed = tokio::select! {
+                _ = hangup.recv() => true,
+                _ = poll.tick() => self.has_changed().await,
+            };
+            if changed {
+                // Told by the reload itself; the next change is another chance.
+                let _ = self.reload().await;
+            }
+        }
+    }
+
+    /// Whether there is other content than was read last. A file that cannot be read just now is
+    /// being replaced, or will be missed at the next reload.
+    async fn has_changed(&self) -> bool {
+        let running = self.running.lock().await;
+        fingerprint(&self.source).is_some_and(|content| running.content != Some(content))
+    }
+}
+
+/// Makes a configuration ready for use, with what runs beside it until told to stop.
+async fn prepare(config: Config) -> Result<(Live, watch::Sender<bool>), String> {
+    let (live, background) = Live::new(config.policy, config.upstreams, config.proxy)
+        .map_err(|error| error.to_string())?;
+    let (stop, stopped) = watch::channel(false);
+    beside::start(background, &stopped).await;
+    Ok((live, stop))
+}
+
+/// What only a restart changes.
+fn fixed(config: &Config) -> String {
+    let Config { proxy, management, store, cache, usage, log, .. } = config;
+    let doors = (&proxy.listen, proxy.threads, proxy.head_deadline, proxy.grace, management);
+    format!("{doors:?} {store:?} {cache:?} {usage:?} {log:?}")
+}
+
+fn fingerprint(source: &Source) -> Option<blake3::Hash> {
+    std::fs::read(&source.path).ok().map(|content| blake3::hash(&content))
+}
