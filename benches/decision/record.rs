@@ -37,12 +37,17 @@ pub fn steps(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// As it is by default: the ring is larger than a CPU cache, which is part of the cost.
+const QUEUE: usize = 65_536;
+
+/// What the worker takes at once, so that it does not wait for more.
+const PORTION: u64 = 5_000;
+
 /// The time to make and queue `iterations` records, in portions that the queue has room for.
 fn record_usage(warm: &Warm, iterations: u64) -> Duration {
-    const PORTION: u64 = 10_000;
     let spool = tempfile::tempdir().expect("a temporary folder");
     let mut settings = UsageSettings::new(spool.path().to_owned());
-    settings.queue = 4 * PORTION as usize;
+    settings.queue = QUEUE;
     let (recorder, worker) =
         usage::pipeline(warm.store.clone(), &settings, warm.metrics.clone()).expect("a spool");
     let working = warm.runtime.spawn(worker.run(std::future::pending(), Duration::ZERO));

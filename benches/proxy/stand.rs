@@ -104,19 +104,24 @@ impl Stand {
                 command
             }
         };
-        let process = Process::start(under.wrap(command))?;
-        let mut proxy = Proxy { process, addr };
-        self.wait_for(&mut proxy, kind)?;
+        let log = self.dir().join(format!("{}.log", kind.name()));
+        let mut command = under.wrap(command);
+        command.stderr(fs::File::create(&log)?);
+        let mut proxy = Proxy { process: Process::start(command)?, addr };
+        self.wait_for(&mut proxy).map_err(|error| {
+            let said = fs::read_to_string(log).unwrap_or_default();
+            format!("{} does not serve: {error}\n{said}", kind.name())
+        })?;
         Ok(proxy)
     }
 
-    fn wait_for(&self, proxy: &mut Proxy, kind: Kind) -> Result<(), Error> {
+    fn wait_for(&self, proxy: &mut Proxy) -> Result<(), Error> {
         let deadline = Instant::now() + START_PATIENCE;
         let request = self.request();
         loop {
             let Err(error) = client::send(proxy.addr, &request, 1) else { return Ok(()) };
             if proxy.process.has_ended()? || Instant::now() > deadline {
-                return Err(format!("{} does not serve: {error}", kind.name()).into());
+                return Err(error.into());
             }
             std::thread::sleep(POLL);
         }

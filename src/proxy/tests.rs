@@ -488,7 +488,7 @@ async fn a_head_that_never_ends_is_cut_off() {
 #[tokio::test]
 async fn clients_are_sent_elsewhere_while_draining() {
     let gateway = Gateway::start().await;
-    gateway.health.drain();
+    gateway.health.leave();
     let answer = gateway.say("GET /open HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert_eq!(status(&answer), "200", "{answer}");
     assert!(answer.contains("Connection: close"));

@@ -29,7 +29,7 @@ const START_PATIENCE: Duration = Duration::from_secs(5);
 /// Pingora's `Server` is left out on purpose: it sleeps through the whole grace period on every
 /// stop and ends the process itself, while its service runs as well on a runtime of ours.
 pub struct DataPlane {
-    runtime: Runtime,
+    threads: Threads,
     service: JoinHandle<()>,
     shutdown: watch::Sender<bool>,
     in_flight: proxy::InFlight,
@@ -37,7 +37,7 @@ pub struct DataPlane {
 
 impl DataPlane {
     pub async fn start(
-        runtime: Runtime,
+        threads: Threads,
         settings: &ProxySettings,
         parts: proxy::Parts,
     ) -> Result<Self, ServeError> {
@@ -54,12 +54,12 @@ impl DataPlane {
         };
         let proxy::DataPlane { mut service, in_flight } = proxy::service(&Arc::new(conf), parts);
         let (shutdown, watching) = watch::channel(false);
-        let mut service = runtime
+        let mut service = threads
             .spawn(async move { Service::start_service(&mut service, None, watching, 1).await });
         for addr in addrs {
             accepting(addr, deadline, &mut service).await?;
         }
-        Ok(Self { runtime, service, shutdown, in_flight })
+        Ok(Self { threads, service, shutdown, in_flight })
     }
 
     pub fn in_flight(&self) -> &proxy::InFlight {
@@ -80,7 +80,32 @@ impl DataPlane {
 
     /// Ends everything that is still running.
     pub fn end(self) {
-        self.runtime.shutdown_background();
+        drop(self.threads);
+    }
+}
+
+/// The runtime of the data plane. It is dropped on the control runtime, where a runtime must not
+/// wait for its threads.
+pub struct Threads(Option<Runtime>);
+
+impl Threads {
+    pub fn new(runtime: Runtime) -> Self {
+        Self(Some(runtime))
+    }
+
+    fn spawn<F: Future<Output = ()> + Send + 'static>(&self, work: F) -> JoinHandle<()> {
+        match &self.0 {
+            Some(runtime) => runtime.spawn(work),
+            None => tokio::spawn(work),
+        }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

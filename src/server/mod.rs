@@ -31,7 +31,7 @@ use crate::secret_key::{SecretKey, SecretKeyError};
 use crate::store::StoreError;
 use crate::usage;
 
-use data_plane::DataPlane;
+use data_plane::{DataPlane, Threads};
 use open_store::ServingStore;
 pub use open_store::{open_beside, secret_key};
 use reload::Reloader;
@@ -96,7 +96,7 @@ pub fn serve(
 ) -> Result<(), ServeError> {
     let control = runtime("control", CONTROL_THREADS)?;
     let store = control.block_on(ServingStore::open(&config.store, secret))?;
-    let data = runtime("proxy", config.proxy.threads)?;
+    let data = Threads::new(runtime("proxy", config.proxy.threads)?);
     let node = control.block_on(start(config, source, store, data))?;
     listening();
     let stopped = control.block_on(drain::until_stopped(node));
@@ -118,7 +118,7 @@ async fn start(
     config: Config,
     source: Source,
     opened: ServingStore,
-    data: Runtime,
+    data: Threads,
 ) -> Result<Node, ServeError> {
     let store = opened.store.clone();
     let operations = management::route_names();

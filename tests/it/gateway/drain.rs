@@ -21,7 +21,7 @@ async fn a_stop_under_load_loses_no_response_and_no_record() {
     let ledger = load.stop().await;
     assert!(ledger.lost.is_empty(), "{} lost, e.g. {}", ledger.lost.len(), ledger.lost[0]);
     assert_eq!(ledger.answered(), ledger.status(200), "{ledger:?}");
-    assert!(ledger.answered() > 100, "{ledger:?}");
+    assert!(ledger.answered() > 10, "{ledger:?}");
     assert_eq!(ledger.answered(), gateway.upstream.count() - served);
 
     let records = database

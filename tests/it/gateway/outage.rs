@@ -35,7 +35,7 @@ async fn outage(die: fn(&Cluster), revive: fn(&Cluster)) {
     tokio::time::sleep(Duration::from_secs(2)).await;
     let during = load.take();
     assert_eq!(during.answers.keys().collect::<Vec<_>>(), [&200], "{during:?}");
-    assert!(during.answered() > 100, "{during:?}");
+    assert!(during.answered() > 10, "{during:?}");
     assert!(during.lost.is_empty() && during.refused == 0, "{during:?}");
     let readyz = format!("http://{}/readyz", gateway.management);
     let degraded = gateway.client.get(&readyz).send().await.unwrap();

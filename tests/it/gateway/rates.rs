@@ -199,7 +199,7 @@ async fn a_tier_that_is_gone_falls_to_the_default_with_a_warning() {
     let without = "\n[tiers.small]\nrate = \"5/d\"\n";
     let second = plan().extra(without).start_beside(&first).await;
     assert_eq!(passed(&[&second], &key, 20).await, 5);
-    assert!(second.log().contains("a tier that is not configured"), "{}", second.log());
+    second.says("a tier that is not configured").await;
 }
 
 fn shared(redis: &Redis, more: &str) -> String {

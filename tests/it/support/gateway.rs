@@ -4,6 +4,7 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -223,6 +224,15 @@ impl Gateway {
     /// Everything it has said.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// Waits until its log has `text`: lines are written beside the requests.
+    pub async fn says(&self, text: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.log().contains(text) {
+            assert!(Instant::now() < deadline, "it never says {text:?}:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     pub fn pid(&self) -> u32 {
@@ -466,11 +476,18 @@ pub async fn read_quiet(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// Two ports that nobody listens on.
+/// Two ports that nobody listens on, below those that the system gives to connections, so that
+/// none is taken before a gateway listens on it.
 pub fn free_ports() -> [SocketAddr; 2] {
-    let bind = || std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let held = [bind(), bind()];
-    held.map(|listener| listener.local_addr().expect("it is bound"))
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let free = || loop {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed) + (std::process::id() % 4_000) as u16 * 3;
+        let addr = SocketAddr::from(([127, 0, 0, 1], 20_000 + step % 12_000));
+        if std::net::TcpListener::bind(addr).is_ok() {
+            return addr;
+        }
+    };
+    [free(), free()]
 }
 
 pub fn uuid(value: &Value) -> Uuid {
