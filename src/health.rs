@@ -9,11 +9,17 @@ pub struct Health {
     directory: Arc<Directory>,
     open: AtomicBool,
     draining: AtomicBool,
+    leaving: AtomicBool,
 }
 
 impl Health {
     pub fn new(directory: Arc<Directory>) -> Arc<Self> {
-        Arc::new(Self { directory, open: AtomicBool::new(false), draining: AtomicBool::new(false) })
+        Arc::new(Self {
+            directory,
+            open: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
+        })
     }
 
     /// The proxy accepts connections.
@@ -21,13 +27,23 @@ impl Health {
         self.open.store(true, Ordering::Release);
     }
 
-    /// From now on the node is not ready, and asks its clients to go elsewhere.
+    /// From now on the node is not ready.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Release);
     }
 
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    /// From now on every answer asks its client to go elsewhere. Not before the listener is closed:
+    /// whoever is sent away comes back at once, and would be cut off at its closing.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+    }
+
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Acquire)
     }
 
     /// False before the proxy listens, before the first contact with the store and while draining; a store that is lost

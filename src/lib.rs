@@ -17,7 +17,7 @@
 //! | | [`telemetry`] | log set-up |
 //! | | [`store`] | the contract of the stores, Postgres, SQLite, migrations |
 //! | | [`directory`] | the cache in front of the store, and its change feed |
-//! | | [`usage`] | one record per request, queued and written in bulk |
+//! | | [`usage`] | one record per request: queued, spooled on disk, written in bulk |
 //! | | [`limits`] | rates and quotas, and where callers stand with them |
 //! | | [`health`] | whether this node is ready, degraded or draining |
 //! | 3 gate | [`gate`] | the order of a decision, once |

@@ -6,9 +6,9 @@ use std::future::pending;
 use async_trait::async_trait;
 use gatepost::key::{Digest, Environment, IdKey, KeyRecord, LookupId, MintedKey, Owner, Pattern};
 use gatepost::store::{
-    Actor, Change, Committed, FeedEntry, Instance, KeyFilter, KeyRow, Page, PageRequest,
-    PermissionRow, QuotaAccount, QuotaLease, RoleRow, Store, StoreError, UsageBatch, UserFilter,
-    UserRow,
+    Actor, Change, Committed, FeedEntry, GroupSums, Grouping, Instance, KeyFilter, KeyRow, Page,
+    PageRequest, PermissionRow, QuotaAccount, QuotaLease, Retention, RoleRow, Rollup, RollupFilter,
+    RollupKey, Store, StoreError, UsageBatch, UsageFilter, UsagePage, UserFilter, UserRow,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -125,6 +125,36 @@ impl Store for MemoryStore {
 
     async fn commit(&self, _: Change, _: &Actor) -> Result<Committed, StoreError> {
         not_here()
+    }
+
+    async fn usage_records(
+        &self,
+        _: &UsageFilter,
+        _: Option<i64>,
+        _: usize,
+    ) -> Result<UsagePage, StoreError> {
+        not_here()
+    }
+
+    async fn usage_sums(
+        &self,
+        _: &RollupFilter,
+        _: Grouping,
+    ) -> Result<Vec<GroupSums>, StoreError> {
+        not_here()
+    }
+
+    async fn usage_rollups(
+        &self,
+        _: &RollupFilter,
+        _: Option<&RollupKey>,
+        _: usize,
+    ) -> Result<Vec<Rollup>, StoreError> {
+        not_here()
+    }
+
+    async fn keep_usage(&self, _: &Retention) -> Result<bool, StoreError> {
+        Ok(false)
     }
 
     async fn user(&self, _: Uuid) -> Result<Option<UserRow>, StoreError> {

@@ -40,8 +40,11 @@ pub fn steps(criterion: &mut Criterion) {
 /// The time to make and queue `iterations` records, in portions that the queue has room for.
 fn record_usage(warm: &Warm, iterations: u64) -> Duration {
     const PORTION: u64 = 10_000;
-    let settings = UsageSettings { queue: 4 * PORTION as usize };
-    let (recorder, worker) = usage::pipeline(warm.store.clone(), &settings, warm.metrics.clone());
+    let spool = tempfile::tempdir().expect("a temporary folder");
+    let mut settings = UsageSettings::new(spool.path().to_owned());
+    settings.queue = 4 * PORTION as usize;
+    let (recorder, worker) =
+        usage::pipeline(warm.store.clone(), &settings, warm.metrics.clone()).expect("a spool");
     let working = warm.runtime.spawn(worker.run(std::future::pending(), Duration::ZERO));
     let (at, node, route) = (clock::now(), Arc::from("node"), Arc::from(ROUTE));
     let mut took = Duration::ZERO;

@@ -68,9 +68,10 @@ impl From<ServeError> for Failed {
                 Self::new(Exit::MigrationsPending, format!("error: {error}"))
             }
             ServeError::Limits(_) => Self::new(Exit::InvalidConfig, format!("error: {error}")),
-            ServeError::Listen { .. } | ServeError::Proxy(_) | ServeError::Runtime(_) => {
-                Self::new(Exit::Failure, format!("error: {error}"))
-            }
+            ServeError::Listen { .. }
+            | ServeError::Proxy(_)
+            | ServeError::Runtime(_)
+            | ServeError::Spool(_) => Self::new(Exit::Failure, format!("error: {error}")),
         }
     }
 }

@@ -27,8 +27,13 @@ pub(super) const MAX_KEYS: u64 = 1_000_000;
 pub(super) const TTL: Duration = Duration::from_secs(10 * 60);
 pub(super) const SERVE_STALE_FOR: Duration = Duration::from_secs(10 * 60);
 
-/// `[usage]`: records kept in memory while the store is away.
+/// `[usage]`: records kept in memory until they are in the spool, and the spool's bound.
 pub(super) const QUEUE: usize = 65_536;
+pub(super) const SPOOL_MAX: u64 = 1 << 30;
+/// Beside the configuration; with the embedded store it is beside the database.
+pub(super) const SPOOL: &str = "gatepost-spool";
+pub(super) const KEEP_RECORDS: Duration = Duration::from_secs(30 * 24 * 3600);
+pub(super) const KEEP_ROLLUPS: Duration = Duration::from_secs(400 * 24 * 3600);
 
 /// `[limits]`: about 150 MB when full.
 pub(super) const MAX_LIMITERS: usize = 1_000_000;

@@ -62,7 +62,7 @@ fn whole(mut root: Section<'_>, origin: Origin<'_>) -> Option<Config> {
     let policy = routes::policy(&mut root, &upstreams, proxy.credentials, &proxy.realm);
     let tests = tests::tests(&mut root);
     let cache = services::cache(&mut root);
-    let usage = services::usage(&mut root);
+    let usage = services::usage(&mut root, origin, store.as_ref().map(|store| &store.url));
     let log = services::log(&mut root);
     let limits = limits::limits(&mut root);
     later::later(&mut root);

@@ -158,8 +158,28 @@ pub struct CacheSettings {
 
 #[derive(Clone, Debug)]
 pub struct UsageSettings {
-    /// Records kept in memory while the store is away; more are dropped and counted.
+    /// Records kept in memory until they are in the spool; more are dropped and counted.
     pub queue: usize,
+    /// The directory of this node where records wait for the store.
+    pub spool: PathBuf,
+    /// Its bound in bytes; beyond it the oldest records are dropped and counted.
+    pub spool_max: u64,
+    /// How long records are kept in the store, and how long the counts by the minute.
+    pub keep_records: Duration,
+    pub keep_rollups: Duration,
+}
+
+impl UsageSettings {
+    /// What it is when nothing but the spool is given.
+    pub fn new(spool: PathBuf) -> Self {
+        Self {
+            queue: defaults::QUEUE,
+            spool,
+            spool_max: defaults::SPOOL_MAX,
+            keep_records: defaults::KEEP_RECORDS,
+            keep_rollups: defaults::KEEP_ROLLUPS,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

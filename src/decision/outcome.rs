@@ -71,6 +71,11 @@ impl Outcome {
         }
     }
 
+    /// The outcome with this code.
+    pub fn parse(code: &str) -> Option<Outcome> {
+        Outcome::all().find(|outcome| outcome.code() == code)
+    }
+
     pub fn all() -> impl Iterator<Item = Outcome> {
         std::iter::once(Outcome::Allow)
             .chain(Denial::ALL.iter().copied().map(Outcome::Deny))

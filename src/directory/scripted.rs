@@ -15,9 +15,10 @@ use crate::key::{
     AccountLock, Digest, Environment, Grants, IdKey, KeyRecord, LookupId, MintedKey, Owner, Pattern,
 };
 use crate::store::{
-    Actor, Change, Committed, FeedEntry, FeedSubject, Instance, KeyFilter, KeyRow, Page,
-    PageRequest, PermissionRow, QuotaAccount, QuotaLease, RoleRow, Store, StoreError, UsageBatch,
-    UserFilter, UserRow,
+    Actor, Change, Committed, FeedEntry, FeedSubject, GroupSums, Grouping, Instance, KeyFilter,
+    KeyRow, Page, PageRequest, PermissionRow, QuotaAccount, QuotaLease, Retention, RoleRow, Rollup,
+    RollupFilter, RollupKey, Store, StoreError, UsageBatch, UsageFilter, UsagePage, UserFilter,
+    UserRow,
 };
 
 /// What can be made to fail, each for itself.
@@ -358,6 +359,36 @@ impl Store for ScriptedStore {
 
     async fn forget_quotas(&self, _: Timestamp) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    async fn usage_records(
+        &self,
+        _: &UsageFilter,
+        _: Option<i64>,
+        _: usize,
+    ) -> Result<UsagePage, StoreError> {
+        Ok(UsagePage { rows: Vec::new(), next: None })
+    }
+
+    async fn usage_sums(
+        &self,
+        _: &RollupFilter,
+        _: Grouping,
+    ) -> Result<Vec<GroupSums>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn usage_rollups(
+        &self,
+        _: &RollupFilter,
+        _: Option<&RollupKey>,
+        _: usize,
+    ) -> Result<Vec<Rollup>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn keep_usage(&self, _: &Retention) -> Result<bool, StoreError> {
+        Ok(false)
     }
 
     async fn user(&self, _: Uuid) -> Result<Option<UserRow>, StoreError> {

@@ -9,7 +9,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Method;
 
 use self::Access::{Key, Probe, Public};
-use super::api::{keys, permissions, profile, roles, status, users};
+use super::api::{keys, permissions, profile, roles, status, usage, users};
 use super::plane::Plane;
 use super::wire::ApiError;
 use crate::decision::Admission;
@@ -49,6 +49,7 @@ pub(super) fn operations() -> Vec<Operation> {
         row(&get,    "/status",  "status",  Public, status::status),
 
         row(&get,    "/api/v1/profile",       "read_profile",   Key(&[]),                   profile::read),
+        row(&get,    "/api/v1/usage",         "read_own_usage", Key(&[]),                   usage::own),
         row(&get,    "/api/v1/api-keys",      "list_own_keys",  Key(&["api_keys:read"]),    keys::own::list_all),
         row(&post,   "/api/v1/api-keys",      "create_own_key", Key(&["api_keys:create"]),  keys::own::create),
         row(&get,    "/api/v1/api-keys/{id}", "read_own_key",   Key(&["api_keys:read"]),    keys::own::read),
@@ -78,6 +79,11 @@ pub(super) fn operations() -> Vec<Operation> {
         row(&get,    "/api/v1/admin/permissions",        "list_permissions",  Key(&["permissions:read"]), permissions::list_all),
         row(&post,   "/api/v1/admin/permissions",        "create_permission", Key(&["roles:manage"]),     permissions::create),
         row(&delete, "/api/v1/admin/permissions/{name}", "delete_permission", Key(&["roles:manage"]),     permissions::delete),
+
+        row(&get,    "/api/v1/admin/analytics",        "read_analytics",   Key(&["analytics:read"]),   usage::analytics),
+        row(&get,    "/api/v1/admin/analytics/export", "export_analytics", Key(&["analytics:export"]), usage::export_analytics),
+        row(&get,    "/api/v1/admin/logs",             "list_logs",        Key(&["logs:read"]),        usage::logs),
+        row(&get,    "/api/v1/admin/logs/export",      "export_logs",      Key(&["logs:export"]),      usage::export_logs),
     ]
 }
 
@@ -186,9 +192,9 @@ mod tests {
     }
 
     #[test]
-    fn any_valid_key_opens_the_profile_alone() {
+    fn any_valid_key_opens_what_is_its_own_alone() {
         let any = operations().into_iter().filter(|o| o.access == Key(&[]));
-        assert_eq!(any.map(|o| o.path).collect::<Vec<_>>(), ["/api/v1/profile"]);
+        assert_eq!(any.map(|o| o.path).collect::<Vec<_>>(), ["/api/v1/profile", "/api/v1/usage"]);
     }
 
     #[test]

@@ -56,8 +56,17 @@ pub struct UsageSeries {
     pub dropped_full: IntCounter,
     /// The store would not take the record.
     pub dropped_refused: IntCounter,
-    /// Not written when the patience of a stop was over.
+    /// Handed over after the stop.
     pub dropped_shutdown: IntCounter,
+    /// The spool was full: the oldest.
+    pub dropped_spool_full: IntCounter,
+    /// The spool could not be written.
+    pub dropped_spool_failed: IntCounter,
+    /// The spool was not what had been written, and records are known to be missing.
+    pub dropped_damaged: IntCounter,
+    /// Places in the spool that could not be read.
+    pub damaged: IntCounter,
+    pub spool_bytes: IntGauge,
     pub waiting: IntGauge,
 }
 
@@ -216,7 +225,15 @@ impl UsageSeries {
             dropped_full: of("full"),
             dropped_refused: of("refused"),
             dropped_shutdown: of("shutdown"),
-            waiting: series.gauge("usage_queue_records", "Usage records waiting to be written."),
+            dropped_spool_full: of("spool_full"),
+            dropped_spool_failed: of("spool_failed"),
+            dropped_damaged: of("damaged"),
+            damaged: series.counter(
+                "usage_spool_damaged_total",
+                "Places in the usage spool that could not be read.",
+            ),
+            spool_bytes: series.gauge("usage_spool_bytes", "Usage records on disk, in bytes."),
+            waiting: series.gauge("usage_queue_records", "Usage records waiting for the spool."),
         }
     }
 }

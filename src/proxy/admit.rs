@@ -43,7 +43,7 @@ pub fn meet(proxy: &Proxy, session: &mut Session, ctx: &mut Context) {
     }
     // The framework would keep a connection for ever; and HTTP/1.0 ones are not kept at all, its
     // framing is too vague for a second request.
-    let keep = version != Version::HTTP_10 && !proxy.health.is_draining();
+    let keep = version != Version::HTTP_10 && !proxy.health.is_leaving();
     session.set_keepalive(keep.then(|| whole_seconds(settings.keepalive)));
     session.set_read_timeout(Some(CLIENT_STALL));
     session.set_write_timeout(Some(CLIENT_STALL));

@@ -177,16 +177,33 @@ impl Times {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ProxySettings;
+    use crate::policy::{CredentialRules, Policy};
 
     fn in_flight() -> InFlight {
         InFlight::new(IntGauge::new("in_flight", "in a test").expect("a name"))
     }
 
+    /// A configuration without routes.
+    fn live() -> Arc<Live> {
+        let policy = Policy::new(Vec::new(), CredentialRules::default(), "test");
+        let settings = ProxySettings {
+            listen: Vec::new(),
+            trusted_proxies: Vec::new(),
+            head_deadline: Duration::ZERO,
+            grace: Duration::ZERO,
+            threads: 1,
+            keepalive: Duration::ZERO,
+        };
+        let live = Live::new(policy.expect("nothing conflicts"), Vec::new(), settings);
+        Arc::new(live.expect("there is nothing to check").0)
+    }
+
     #[test]
     fn a_request_is_in_flight_for_as_long_as_its_context() {
         let in_flight = in_flight();
-        let first = Context::new(&in_flight);
-        let second = Context::new(&in_flight);
+        let first = Context::new(&in_flight, live());
+        let second = Context::new(&in_flight, live());
         assert_eq!(in_flight.count(), 2);
         drop(first);
         assert_eq!(in_flight.count(), 1);
@@ -197,13 +214,13 @@ mod tests {
 
     #[test]
     fn a_request_that_was_never_judged_did_not_pass() {
-        let context = Context::new(&in_flight());
+        let context = Context::new(&in_flight(), live());
         assert_eq!(context.outcome(), Outcome::Fail(Failure::Internal));
     }
 
     #[test]
     fn what_is_refused_late_counts_as_refused() {
-        let mut context = Context::new(&in_flight());
+        let mut context = Context::new(&in_flight(), live());
         context.failure = Some(Failure::UpstreamBroken);
         context.refuse(Denial::BodyTooLarge);
         assert_eq!(context.outcome(), Outcome::Deny(Denial::BodyTooLarge));

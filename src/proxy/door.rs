@@ -13,6 +13,7 @@ use pingora::server::configuration::ServerConf;
 
 use super::Proxy;
 use super::connection::{HeadFault, WatchedStream};
+use super::departure::Departure;
 use crate::metrics::{HeadSeries, Metrics};
 
 /// Requests on one connection before it is closed, which frees what it has gathered.
@@ -24,6 +25,7 @@ pub struct Door {
     head_deadline: Duration,
     keepalive: u64,
     metrics: Arc<Metrics>,
+    departure: Departure,
 }
 
 impl Door {
@@ -33,7 +35,14 @@ impl Door {
             (live.settings.head_deadline, whole_seconds(live.settings.keepalive))
         };
         let metrics = Arc::clone(&proxy.metrics);
-        Self { proxy: Arc::new(http_proxy(conf, proxy)), head_deadline, keepalive, metrics }
+        let departure = Departure::new(proxy.health.clone(), proxy.in_flight.clone());
+        Self {
+            proxy: Arc::new(http_proxy(conf, proxy)),
+            head_deadline,
+            keepalive,
+            metrics,
+            departure,
+        }
     }
 }
 
@@ -46,18 +55,14 @@ pub(super) fn whole_seconds(duration: Duration) -> u64 {
 impl ServerApp for Door {
     /// Pingora's own loop over HTTP/1 requests, with the watch told where each head begins.
     /// (HTTP/2 will branch off here, by ALPN or preface: its framing has limits of its own.)
-    async fn process_new(
-        self: &Arc<Self>,
-        stream: Stream,
-        shutdown: &ShutdownWatch,
-    ) -> Option<Stream> {
+    async fn process_new(self: &Arc<Self>, stream: Stream, _: &ShutdownWatch) -> Option<Stream> {
         let (stream, watch) = WatchedStream::new(stream, self.head_deadline).ok()?;
         let mut session = ServerSession::new_http1(Box::new(stream));
         // Before a request says otherwise this is how long the first one may keep us waiting.
         session.set_keepalive(Some(self.keepalive));
         session.set_keepalive_reuses_remaining(Some(REQUESTS_PER_CONNECTION));
         loop {
-            let served = self.proxy.process_new_http(session, shutdown).await;
+            let served = self.proxy.process_new_http(session, self.departure.watch()).await;
             if let Some(fault) = watch.fault() {
                 count(&self.metrics.heads, fault);
             }
@@ -70,7 +75,10 @@ impl ServerApp for Door {
         }
     }
 
+    /// The listener is closed. Busy clients are told by their next answer; connections that stay
+    /// quiet are closed.
     async fn cleanup(&self) {
+        self.departure.announce().await;
         self.proxy.http_cleanup().await;
     }
 }

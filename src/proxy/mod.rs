@@ -7,6 +7,7 @@
 mod admit;
 mod connection;
 mod context;
+mod departure;
 mod door;
 mod failure;
 mod forwarding;

@@ -214,7 +214,7 @@ impl ProxyHttp for Proxy {
                 response.insert_header(name, value)?;
             }
         }
-        if self.health.is_draining() {
+        if self.health.is_leaving() {
             session.set_keepalive(None);
         }
         Ok(())

@@ -183,8 +183,10 @@ impl Gateway {
         let directory = Directory::new(Arc::clone(&store), &cache, Arc::clone(&metrics));
         let limits = Limits::new(Arc::clone(&store), &LimitSettings::default(), metrics.clone());
         let limits = limits.expect("there is no backend");
+        let spool = tempfile::tempdir().expect("a temporary folder");
+        let spooled = UsageSettings::new(spool.path().to_owned());
         let (recorder, _) =
-            usage::pipeline(store, &UsageSettings { queue: 64 }, Arc::clone(&metrics));
+            usage::pipeline(store, &spooled, Arc::clone(&metrics)).expect("a spool");
         let health = Health::new(Arc::clone(&directory));
         let seen = Origin::start().await;
         let nobody = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");

@@ -72,10 +72,10 @@ impl DataPlane {
         ServeError::Proxy("the proxy's listener ended".into())
     }
 
-    /// Stops accepting and closes idle connections; requests in flight go on.
-    pub async fn stop_accepting(&mut self) {
+    /// Stops accepting, and sends away who is connected; requests in flight go on.
+    pub async fn stop_accepting(&mut self, deadline: Instant) {
         let _ = self.shutdown.send(true);
-        let _ = (&mut self.service).await;
+        let _ = tokio::time::timeout_at(deadline, &mut self.service).await;
     }
 
     /// Ends everything that is still running.

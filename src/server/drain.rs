@@ -5,18 +5,10 @@ use tokio::time::{Instant, sleep};
 
 use super::{Node, ServeError};
 
-/// How long clients are told to go elsewhere before the listener closes, under load. Long enough
-/// for every busy connection to see one `Connection: close`, so that none is cut between two
-/// requests.
-const ANNOUNCE: Duration = Duration::from_secs(1);
-
-/// Without a request for this long, nobody needs the announcement.
-const QUIET: Duration = Duration::from_millis(50);
-
 const TICK: Duration = Duration::from_millis(5);
 
 /// Waits for SIGTERM or SIGINT, then stops in an order that loses nothing:
-/// not ready, ask clients to leave, stop accepting, finish what is in flight, flush usage.
+/// not ready, stop accepting, ask clients to leave, finish what is in flight, flush usage.
 ///
 /// A second signal ends it at once.
 pub(super) async fn until_stopped(mut node: Node) -> Result<(), ServeError> {
@@ -47,8 +39,7 @@ pub(super) async fn until_stopped(mut node: Node) -> Result<(), ServeError> {
 /// Until nothing is in flight, or the grace time is over.
 async fn settle(node: &mut Node) {
     let deadline = Instant::now() + node.grace;
-    announce(node, deadline).await;
-    node.data.stop_accepting().await;
+    node.data.stop_accepting(deadline).await;
     while node.data.in_flight().count() > 0 {
         if Instant::now() >= deadline {
             tracing::warn!(cut = node.data.in_flight().count(), "the grace time is over");
@@ -58,30 +49,13 @@ async fn settle(node: &mut Node) {
     }
 }
 
-/// Every answer now says `Connection: close`. Ends when no request has come for a moment.
-async fn announce(node: &Node, deadline: Instant) {
-    let end = deadline.min(Instant::now() + ANNOUNCE);
-    let mut seen = node.data.in_flight().started();
-    let mut since = Instant::now();
-    while Instant::now() < end {
-        sleep(TICK).await;
-        let started = node.data.in_flight().started();
-        if started != seen || node.data.in_flight().count() > 0 {
-            seen = started;
-            since = Instant::now();
-        } else if since.elapsed() >= QUIET {
-            return;
-        }
-    }
-}
-
 /// The last of the requests has been recorded: write what is queued, then leave.
 async fn finish(node: Node) {
     node.data.end();
     let _ = node.stop_usage.send(true);
     match node.usage.await {
-        Ok(0) => {}
-        Ok(lost) => tracing::error!(lost, "usage records could not be written"),
+        Ok(true) => {}
+        Ok(false) => tracing::warn!("usage records stay in the spool until the next start"),
         Err(error) => tracing::error!(%error, "the usage worker ended"),
     }
     if let Err(error) = node.leases.await {

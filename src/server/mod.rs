@@ -55,6 +55,8 @@ pub enum ServeError {
     Limits(#[from] BackendError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Spool(#[from] usage::SpoolError),
     #[error("{} migrations are pending: run `gatepost migrate up`", .0)]
     MigrationsPending(usize),
 }
@@ -65,7 +67,8 @@ struct Node {
     data: DataPlane,
     grace: Duration,
     management: JoinHandle<()>,
-    usage: JoinHandle<usize>,
+    /// Whether every record is in the store.
+    usage: JoinHandle<bool>,
     /// Gives back what is leased of quotas when usage stops.
     leases: JoinHandle<()>,
     /// Ends only when the store turns out not to fit.
@@ -132,7 +135,7 @@ async fn start(
     let gate = Arc::new(Gate::new(directory.clone(), limits.clone()));
     let node_name: Arc<str> = node_name().into();
 
-    let (recorder, worker) = usage::pipeline(store, &config.usage, metrics.clone());
+    let (recorder, worker) = usage::pipeline(store, &config.usage, metrics.clone())?;
     let (stop_usage, mut usage_stopped) = watch::channel(false);
     let usage = tokio::spawn(async move {
         let stop = async move {

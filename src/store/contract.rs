@@ -3,10 +3,10 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Actor, Change, Committed, KeyFilter, KeyRow, Page, PageRequest, PermissionRow, RoleRow,
-    UserFilter, UserRow,
+    Actor, Change, Committed, GroupSums, Grouping, KeyFilter, KeyRow, Page, PageRequest,
+    PermissionRow, QuotaAccount, QuotaLease, Retention, RoleRow, Rollup, RollupFilter, RollupKey,
+    UsageBatch, UsageFilter, UsagePage, UserFilter, UserRow,
 };
-use super::{QuotaAccount, QuotaLease, UsageBatch};
 use crate::key::{Digest, IdKey, KeyRecord, LookupId};
 
 /// Where users, roles, permissions, keys and usage live.
@@ -23,7 +23,8 @@ use crate::key::{Digest, IdKey, KeyRecord, LookupId};
 /// - **Loads are whole.** [`load_key`](Store::load_key) sees key, owner and roles of one instant.
 /// - **Time** is kept to the microsecond, in UTC.
 /// - **Revocation is final.** No change makes a revoked key work again.
-/// - **Usage batches are idempotent.** The same batch recorded twice counts once.
+/// - **Usage batches are idempotent.** The same batch recorded twice counts once, in the records
+///   and in the counts by the minute, which are one transaction; recorded, it survives a power cut.
 /// - **Quotas are never given out twice.** All leases of one account together are at most its
 ///   limit, however many nodes ask at once.
 /// - **Nothing hangs.** Every call answers within a second or so; a store that does not is
@@ -83,6 +84,33 @@ pub trait Store: Send + Sync + 'static {
 
     /// Adds a batch of usage records, once, whatever the number of calls with its id.
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError>;
+
+    /// Records from the newest to the oldest, those before the id `before` alone when it is given.
+    async fn usage_records(
+        &self,
+        filter: &UsageFilter,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<UsagePage, StoreError>;
+
+    /// Counts by the minute, added up. Its cost does not grow with the number of requests.
+    async fn usage_sums(
+        &self,
+        filter: &RollupFilter,
+        grouping: Grouping,
+    ) -> Result<Vec<GroupSums>, StoreError>;
+
+    /// Counts by the minute as they are kept, in the order of their keys, after one of them.
+    async fn usage_rollups(
+        &self,
+        filter: &RollupFilter,
+        after: Option<&RollupKey>,
+        limit: usize,
+    ) -> Result<Vec<Rollup>, StoreError>;
+
+    /// Makes room for the records of the days to come, and forgets some of what is older than is
+    /// kept. Answers whether there is more to forget.
+    async fn keep_usage(&self, retention: &Retention) -> Result<bool, StoreError>;
 
     /// The number of usage records kept.
     async fn usage_count(&self) -> Result<u64, StoreError>;

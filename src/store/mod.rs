@@ -6,6 +6,7 @@ mod audit;
 mod change;
 mod contract;
 mod quota;
+mod rollup;
 mod rows;
 mod stored;
 mod usage;
@@ -23,8 +24,11 @@ pub use change::{
 };
 pub use contract::{FeedEntry, FeedSubject, Instance, Store, StoreError};
 pub use quota::{QuotaAccount, QuotaHolder, QuotaLease};
+pub use rollup::{
+    Dimension, GroupSums, Grouping, Rollup, RollupFilter, RollupKey, Sums, bounds, minute,
+};
 pub use rows::{KeyFilter, KeyRow, Page, PageRequest, PermissionRow, RoleRow, UserFilter, UserRow};
-pub use usage::{UsageBatch, UsageRecord};
+pub use usage::{Retention, UsageBatch, UsageFilter, UsagePage, UsageRecord, UsageRow};
 
 use crate::config::{StoreSettings, StoreUrl};
 

@@ -1,16 +1,24 @@
-//! One record per request: handed over without waiting, written in bulk.
+//! One record per request: handed over without waiting, written in bulk, counted once.
 //!
-//! Doors push into a bounded ring; one worker looks at it every few milliseconds, so that handing
-//! over wakes nobody, and writes what is there in batches. A batch keeps its id through every
-//! attempt, and the store counts it once.
+//! Doors push into a bounded ring. There is one path from there, whether the store is well or
+//! not: a thread looks at the ring every few milliseconds, so that handing over wakes nobody, and
+//! appends to a segment file, which outlives the process; a task brings closed segments into the
+//! store. A segment is a batch that keeps its id through every attempt, and the store counts it
+//! once.
 
+mod appender;
+mod codec;
+mod keeper;
+pub mod segment;
+mod shipper;
+mod spool;
 mod worker;
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_queue::ArrayQueue;
 
@@ -18,6 +26,10 @@ use crate::config::UsageSettings;
 use crate::metrics::Metrics;
 use crate::store::{Store, UsageRecord};
 
+use keeper::Keeper;
+use shipper::Shipper;
+use spool::Spool;
+pub use spool::SpoolError;
 pub use worker::Worker;
 
 /// The doors' end of the queue.
@@ -26,30 +38,38 @@ pub struct Recorder {
     queue: Arc<Queue>,
 }
 
-/// What waits to be written. Its memory is taken at the start: an outage of the store cannot make
-/// it grow.
+/// What waits for the spool. Its memory is taken at the start: a disk that is slow cannot make it
+/// grow.
 struct Queue {
     ring: ArrayQueue<UsageRecord>,
-    /// Records in the worker's hands.
-    in_batch: AtomicUsize,
     /// The worker has stopped: nothing would be written any more.
     is_closed: AtomicBool,
     metrics: Arc<Metrics>,
 }
 
-/// Makes the two ends.
+/// Makes the two ends. Every process needs a spool of its own.
+///
+/// # Errors
+/// The spool's directory cannot be used, or another process uses it.
 pub fn pipeline(
     store: Arc<dyn Store>,
     settings: &UsageSettings,
     metrics: Arc<Metrics>,
-) -> (Recorder, Worker) {
+) -> Result<(Recorder, Worker), SpoolError> {
+    let spool = Spool::open(&settings.spool, settings.spool_max, Arc::clone(&metrics))?;
+    let spool = Arc::new(spool);
     let queue = Arc::new(Queue {
         ring: ArrayQueue::new(settings.queue.max(1)),
-        in_batch: AtomicUsize::new(0),
         is_closed: AtomicBool::new(false),
-        metrics,
+        metrics: Arc::clone(&metrics),
     });
-    (Recorder { queue: Arc::clone(&queue) }, Worker::new(store, queue))
+    let worker = Worker {
+        shipper: Shipper::new(Arc::clone(&store), Arc::clone(&spool), metrics),
+        keeper: Keeper::new(store, settings),
+        queue: Arc::clone(&queue),
+        spool,
+    };
+    Ok((Recorder { queue }, worker))
 }
 
 impl Recorder {
@@ -63,14 +83,8 @@ impl Recorder {
         }
     }
 
-    /// Records waiting to be written.
+    /// Records waiting for the spool.
     pub fn waiting(&self) -> usize {
-        self.queue.waiting()
-    }
-}
-
-impl Queue {
-    fn waiting(&self) -> usize {
-        self.ring.len() + self.in_batch.load(Ordering::Relaxed)
+        self.queue.ring.len()
     }
 }

@@ -7,3 +7,4 @@ mod gateway;
 mod management;
 mod store;
 mod support;
+mod usage;

@@ -5,4 +5,5 @@ pub mod permissions;
 pub mod profile;
 pub mod roles;
 pub mod status;
+pub mod usage;
 pub mod users;

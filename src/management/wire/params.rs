@@ -24,6 +24,8 @@ pub struct Params {
 pub enum ListKey {
     Id,
     Name,
+    /// In the order of arrival.
+    Number,
 }
 
 impl Params {
@@ -82,7 +84,7 @@ impl Params {
 }
 
 impl ListKey {
-    pub(super) fn seal(after: &str) -> String {
+    pub fn seal(after: &str) -> String {
         URL_SAFE_NO_PAD.encode(after)
     }
 
@@ -93,6 +95,7 @@ impl ListKey {
         let after = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
         let fits = match self {
             ListKey::Id => parse_id(&after).is_some(),
+            ListKey::Number => after.parse::<i64>().is_ok(),
             ListKey::Name => !after.is_empty() && !after.contains(char::is_control),
         };
         fits.then_some(after)

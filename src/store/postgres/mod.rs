@@ -34,9 +34,9 @@ use self::pool::{BULK, MANAGEMENT, Pool, REQUEST};
 use self::query::{one, run, transaction, value};
 use super::migrate::Migration;
 use super::{
-    Actor, Change, Committed, FeedEntry, Instance, KeyFilter, KeyRow, Page, PageRequest,
-    PermissionRow, QuotaAccount, QuotaLease, RoleRow, Store, StoreError, UsageBatch, UserFilter,
-    UserRow, stored,
+    Actor, Change, Committed, FeedEntry, GroupSums, Grouping, Instance, KeyFilter, KeyRow, Page,
+    PageRequest, PermissionRow, QuotaAccount, QuotaLease, Retention, RoleRow, Rollup, RollupFilter,
+    RollupKey, Store, StoreError, UsageBatch, UsageFilter, UsagePage, UserFilter, UserRow, stored,
 };
 use crate::key::{Digest, KeyRecord, LookupId};
 
@@ -52,6 +52,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "limits",
         up: include_str!("../../../sql/postgres/0002_limits.up.sql"),
         down: include_str!("../../../sql/postgres/0002_limits.down.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "usage",
+        up: include_str!("../../../sql/postgres/0003_usage.up.sql"),
+        down: include_str!("../../../sql/postgres/0003_usage.down.sql"),
     },
 ];
 
@@ -81,6 +87,14 @@ impl PostgresStore {
             changed: Arc::new(Notify::new()),
             listener: OnceLock::new(),
         })
+    }
+
+    /// Work on many rows, in a transaction.
+    async fn bulk<T>(
+        &self,
+        work: impl AsyncFnOnce(&ClientWrapper) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.pool.run(BULK, async |db| transaction(db, BULK, work(db)).await).await
     }
 }
 
@@ -169,6 +183,36 @@ impl Store for PostgresStore {
 
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         self.pool.run(BULK, async |db| usage::record(db, batch).await).await
+    }
+
+    async fn usage_records(
+        &self,
+        filter: &UsageFilter,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<UsagePage, StoreError> {
+        self.bulk(async |db| usage::records(db, filter, before, limit).await).await
+    }
+
+    async fn usage_sums(
+        &self,
+        filter: &RollupFilter,
+        grouping: Grouping,
+    ) -> Result<Vec<GroupSums>, StoreError> {
+        self.bulk(async |db| usage::sums(db, filter, grouping).await).await
+    }
+
+    async fn usage_rollups(
+        &self,
+        filter: &RollupFilter,
+        after: Option<&RollupKey>,
+        limit: usize,
+    ) -> Result<Vec<Rollup>, StoreError> {
+        self.bulk(async |db| usage::page(db, filter, after, limit).await).await
+    }
+
+    async fn keep_usage(&self, retention: &Retention) -> Result<bool, StoreError> {
+        self.bulk(async |db| usage::keep(db, retention).await).await
     }
 
     async fn usage_count(&self) -> Result<u64, StoreError> {

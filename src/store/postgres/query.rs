@@ -86,12 +86,15 @@ impl Select {
         condition: &str,
         value: Option<T>,
     ) -> Self {
-        if let Some(value) = value {
-            self.values.push(Box::new(value));
-            let place = format!("${}", self.values.len());
-            self.sql.push_str(" AND ");
-            self.sql.push_str(&condition.replace('?', &place));
-        }
+        let Some(value) = value else { return self };
+        self.sql.push_str(" AND ");
+        self.with(condition, value)
+    }
+
+    /// Goes on with `sql`, in which one `?` stands for `value`.
+    pub(super) fn with<T: ToSql + Send + Sync + 'static>(mut self, sql: &str, value: T) -> Self {
+        self.values.push(Box::new(value));
+        self.sql.push_str(&sql.replace('?', &format!("${}", self.values.len())));
         self
     }
 
@@ -104,7 +107,18 @@ impl Select {
         read: impl FnMut(&Row) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
         self.values.push(Box::new(limit));
-        self.sql.push_str(&format!(" ORDER BY {key} LIMIT ${}", self.values.len()));
+        let end = format!(" ORDER BY {key} LIMIT ${}", self.values.len());
+        self.all(db, &end, read).await
+    }
+
+    /// All rows of the query that ends with `end`.
+    pub(super) async fn all<T>(
+        mut self,
+        db: &ClientWrapper,
+        end: &str,
+        read: impl FnMut(&Row) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        self.sql.push_str(end);
         let values: Vec<_> =
             self.values.iter().map(|value| value.as_ref() as &(dyn ToSql + Sync)).collect();
         all(db, &self.sql, &values, read).await

@@ -32,8 +32,9 @@ use self::lane::Lane;
 use self::values::{Id, one, run, value};
 use super::migrate::Migration;
 use super::{
-    Access, Actor, Change, Committed, FeedEntry, Instance, KeyFilter, KeyRow, Page, PageRequest,
-    PermissionRow, QuotaAccount, QuotaLease, RoleRow, Store, StoreError, UsageBatch, UserFilter,
+    Access, Actor, Change, Committed, FeedEntry, GroupSums, Grouping, Instance, KeyFilter, KeyRow,
+    Page, PageRequest, PermissionRow, QuotaAccount, QuotaLease, Retention, RoleRow, Rollup,
+    RollupFilter, RollupKey, Store, StoreError, UsageBatch, UsageFilter, UsagePage, UserFilter,
     UserRow, stored,
 };
 use crate::key::{Digest, KeyRecord, LookupId};
@@ -50,6 +51,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "limits",
         up: include_str!("../../../sql/sqlite/0002_limits.up.sql"),
         down: include_str!("../../../sql/sqlite/0002_limits.down.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "usage",
+        up: include_str!("../../../sql/sqlite/0003_usage.up.sql"),
+        down: include_str!("../../../sql/sqlite/0003_usage.down.sql"),
     },
 ];
 
@@ -198,6 +205,43 @@ impl Store for SqliteStore {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         let batch = batch.clone();
         self.writer.run(BULK_PATIENCE, move |db| usage::record(db, &batch)).await
+    }
+
+    async fn usage_records(
+        &self,
+        filter: &UsageFilter,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<UsagePage, StoreError> {
+        let filter = filter.clone();
+        let work = move |db: &mut Connection| usage::records(db, filter, before, limit);
+        self.readers.run(BULK_PATIENCE, work).await
+    }
+
+    async fn usage_sums(
+        &self,
+        filter: &RollupFilter,
+        grouping: Grouping,
+    ) -> Result<Vec<GroupSums>, StoreError> {
+        let filter = filter.clone();
+        let work = move |db: &mut Connection| usage::sums(db, &filter, grouping);
+        self.readers.run(BULK_PATIENCE, work).await
+    }
+
+    async fn usage_rollups(
+        &self,
+        filter: &RollupFilter,
+        after: Option<&RollupKey>,
+        limit: usize,
+    ) -> Result<Vec<Rollup>, StoreError> {
+        let (filter, after) = (filter.clone(), after.cloned());
+        let work = move |db: &mut Connection| usage::page(db, &filter, after, limit);
+        self.readers.run(BULK_PATIENCE, work).await
+    }
+
+    async fn keep_usage(&self, retention: &Retention) -> Result<bool, StoreError> {
+        let retention = *retention;
+        self.writer.run(BULK_PATIENCE, move |db| usage::keep(db, &retention)).await
     }
 
     async fn usage_count(&self) -> Result<u64, StoreError> {

@@ -14,12 +14,22 @@ impl Select {
 
     /// Adds `AND condition`, in which one `?` stands for `value`, when there is a value.
     pub(super) fn and<T: ToSql + 'static>(mut self, condition: &str, value: Option<T>) -> Self {
-        if let Some(value) = value {
-            self.sql.push_str(" AND ");
-            self.sql.push_str(condition);
-            self.values.push(Box::new(value));
-        }
+        let Some(value) = value else { return self };
+        self.sql.push_str(" AND ");
+        self.with(condition, value)
+    }
+
+    /// Goes on with `sql`, in which one `?` stands for `value`.
+    pub(super) fn with<T: ToSql + 'static>(mut self, sql: &str, value: T) -> Self {
+        self.sql.push_str(sql);
+        self.values.push(Box::new(value));
         self
+    }
+
+    /// The query that ends with `end`, and its parameters.
+    pub(super) fn ended(mut self, end: &str) -> (String, Vec<Box<dyn ToSql>>) {
+        self.sql.push_str(end);
+        (self.sql, self.values)
     }
 
     /// The query's text and parameters, in the order of `key` and cut to `limit`.

@@ -179,8 +179,6 @@ fn an_upstream_that_nobody_reaches_is_odd() {
 fn what_is_not_built_yet_is_refused_and_not_ignored() {
     for (section, line) in [
         ("[proxy]", "enforce = false"),
-        ("[usage]", "spool = \"spool\""),
-        ("[usage]", "retention = \"90d\""),
         ("[forward_auth]", "listen = \"127.0.0.1:9091\""),
         ("[lockout]", "window = \"15min\""),
         ("[[webhooks]]", "url = \"https://example.com\""),
@@ -195,8 +193,10 @@ fn what_is_not_built_yet_is_refused_and_not_ignored() {
 }
 
 #[test]
-fn what_is_not_built_yet_is_read_all_the_same() {
-    let told = one_problem("[usage]", "retention = \"90 days\"");
+fn a_spool_and_a_retention_that_cannot_be_meant_are_refused() {
+    let told = one_problem("[usage]", "spool_max = \"4KiB\"");
+    assert!(told.contains("too small for a spool"), "{told}");
+    let told = one_problem("[usage]", "retention = { raw = \"90 days\" }");
     assert!(told.contains("is not a duration"), "{told}");
 }
 

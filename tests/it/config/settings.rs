@@ -61,6 +61,9 @@ serve_stale_for = "0s"
 
 [usage]
 queue = 8
+spool = "usage"
+spool_max = "2MiB"
+retention = { raw = "7d", rollups = "90d" }
 
 [log]
 filter = "gatepost=debug"
@@ -85,7 +88,10 @@ fn every_setting_arrives() {
     assert!(!config.store.migrate_on_start);
     assert_eq!(config.store.pool, 4);
     assert_eq!((config.cache.max_keys, config.cache.serve_stale_for), (7, Duration::ZERO));
-    assert_eq!(config.usage.queue, 8);
+    assert_eq!((config.usage.queue, config.usage.spool_max), (8, 2 << 20));
+    assert_eq!(config.usage.spool.file_name(), Some("usage".as_ref()));
+    let day = Duration::from_secs(24 * 3600);
+    assert_eq!((config.usage.keep_records, config.usage.keep_rollups), (7 * day, 90 * day));
     assert_eq!(config.log.filter, "gatepost=debug");
     assert!(!config.log.json && !config.log.access);
 }
@@ -147,4 +153,5 @@ fn paths_are_relative_to_the_file() {
     let file = File::new(MINIMAL);
     let StoreUrl::Sqlite(path) = file.load().store.url else { panic!("not SQLite") };
     assert_eq!(path, file.path().with_file_name("gatepost.db"));
+    assert_eq!(file.load().usage.spool, file.path().with_file_name("gatepost.db.spool"));
 }

@@ -96,24 +96,23 @@ on_both!(
 fn and(known: &[Migration], up: &[&'static str]) -> Vec<Migration> {
     let mut all = known.to_vec();
     for &up in up {
-        let version = all.len() as u32 + 1;
+        let version = all.last().map_or(0, |newest| newest.version) + 1;
         all.push(Migration { version, name: "later", up, down: "DROP TABLE later;\n" });
     }
     all
 }
 
-const LATER: &str = "CREATE TABLE later (a integer);\n";
-
-/// As the program names them.
-fn names(migrations: &[Migration]) -> Vec<String> {
-    let name = |migration: &Migration| format!("{:04}_{}", migration.version, migration.name);
-    migrations.iter().map(name).collect()
+/// The names of those known.
+fn names(known: &[Migration]) -> Vec<String> {
+    known.iter().map(|known| format!("{:04}_{}", known.version, known.name)).collect()
 }
 
-/// The name of the one that [`and`] adds.
+/// The name of the one after them.
 fn later(empty: &dyn Empty) -> String {
-    names(&and(empty.known(), &[LATER])).pop().expect("it was added")
+    names(&and(empty.known(), &[LATER])).pop().expect("there is one")
 }
+
+const LATER: &str = "CREATE TABLE later (a integer);\n";
 
 async fn up_twice_applies_once(empty: &dyn Empty) {
     assert_eq!(migrate::up(&empty.url()).await.unwrap(), names(empty.known()));
@@ -129,13 +128,12 @@ async fn down_undoes_the_newest_and_up_makes_it_again(empty: &dyn Empty) {
         let undone = empty.down(known.clone()).await.unwrap();
         assert_eq!(undone, Some(later(empty)));
         let status = empty.status(known.clone()).await.unwrap();
-        let (newest, before) = status.split_last().unwrap();
+        let (newest, others) = status.split_last().expect("there is one");
+        assert!(others.iter().all(|other| other.applied_at.is_some()));
         assert!(newest.applied_at.is_none());
-        assert!(before.iter().all(|migration| migration.applied_at.is_some()));
         assert_eq!(empty.up(known.clone()).await.unwrap(), [later(empty)]);
     }
-    empty.down(known.clone()).await.unwrap();
-    for name in names(empty.known()).into_iter().rev() {
+    for name in names(&known).into_iter().rev() {
         assert_eq!(empty.down(known.clone()).await.unwrap(), Some(name));
     }
     assert_eq!(empty.down(known.clone()).await.unwrap(), None);
@@ -201,12 +199,17 @@ async fn processes_that_start_together_all_come_up(empty: &dyn Empty) {
         applied.extend(up.await.unwrap().unwrap());
     }
     applied.sort();
-    assert_eq!(applied, names(empty.known()), "all succeed, each was applied once");
+    assert_eq!(applied, names(empty.known()), "all succeed, one of them did it");
 }
 
 #[test]
 fn every_column_has_a_comment() {
-    let sql: String = postgres::MIGRATIONS.iter().map(|migration| migration.up).collect();
+    for migration in postgres::MIGRATIONS {
+        has_comments(migration.up);
+    }
+}
+
+fn has_comments(sql: &str) {
     let mut table = "";
     for line in sql.lines() {
         if let Some(rest) = line.strip_prefix("CREATE TABLE ") {

@@ -4,4 +4,5 @@ pub mod gateway;
 pub mod load;
 pub mod postgres;
 pub mod redis;
+pub mod relay;
 pub mod upstream;

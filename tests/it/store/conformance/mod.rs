@@ -54,7 +54,9 @@ macro_rules! conformance {
                 a_deleted_role_is_taken_from_its_holders, built_in_is_protected,
                 role_and_permission_names_are_unique, unknown_roles_are_named;
             usage: usage_batch_twice_counts_once, batches_from_many_nodes_all_count,
-                usage_notes_the_last_use, usage_keeps_what_it_was_given;
+                usage_notes_the_last_use, usage_keeps_what_it_was_given,
+                usage_is_counted_by_the_minute_once, records_are_found_newest_first,
+                old_usage_is_forgotten_and_counts_later;
             users: a_new_user_is_found, emails_are_unique_whatever_their_case,
                 a_patch_changes_what_it_names, a_deleted_user_loses_keys_and_frees_the_email,
                 a_lock_is_seen_by_loads_until_the_unlock, the_last_admin_stays,

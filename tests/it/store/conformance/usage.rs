@@ -1,5 +1,7 @@
 use gatepost::decision::Outcome;
-use gatepost::store::{UsageBatch, UsageRecord};
+use gatepost::store::{
+    Dimension, Grouping, Retention, RollupFilter, UsageBatch, UsageFilter, UsageRecord,
+};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -92,4 +94,83 @@ pub async fn usage_keeps_what_it_was_given(backend: &dyn Backend) {
     let sql = "SELECT method || ' ' || status_code || ' ' || outcome || ' ' || response_bytes
                  FROM api_usage ORDER BY id DESC LIMIT 1";
     assert_eq!(backend.texts(sql).await, ["GET 200 allow 5000000000"]);
+}
+
+fn whole_day() -> RollupFilter {
+    RollupFilter {
+        from: "2026-11-05T00:00:00Z".parse().expect("a time"),
+        to: "2026-11-06T00:00:00Z".parse().expect("a time"),
+        user_id: None,
+        key_id: None,
+        route: None,
+        outcome: None,
+    }
+}
+
+pub async fn usage_is_counted_by_the_minute_once(backend: &dyn Backend) {
+    let store = backend.store();
+    let mut slow = record(None, "2026-11-05T13:00:59Z");
+    slow.upstream_time_us = Some(1_000_000);
+    slow.status = 502;
+    slow.route = None;
+    let one = batch(vec![record(None, NOON), record(None, NOON), slow]);
+    for _ in 0..2 {
+        store.record_usage(&one).await.unwrap();
+    }
+    store.record_usage(&batch(vec![record(None, NOON)])).await.unwrap();
+
+    let sums = async |grouping| store.usage_sums(&whole_day(), grouping).await.unwrap();
+    let whole = sums(Grouping::Whole).await;
+    assert_eq!(whole.iter().map(|group| group.sums.requests).collect::<Vec<_>>(), [3, 1]);
+    assert_eq!(whole.iter().map(|group| group.sums.errors).sum::<i64>(), 1);
+    let hours = sums(Grouping::Steps(60)).await;
+    let hours: Vec<_> = hours.iter().map(|h| (h.group.as_str(), h.sums.requests)).collect();
+    assert_eq!(hours, [("12", 3), ("13", 1)]);
+    let top = sums(Grouping::Top(Dimension::Route, 1)).await;
+    assert_eq!(top.len(), 1);
+    assert_eq!((top[0].group.as_str(), top[0].sums.requests), ("orders-read", 3));
+
+    let first = store.usage_rollups(&whole_day(), None, 1).await.unwrap();
+    let rest = store.usage_rollups(&whole_day(), Some(&first[0].key), 10).await.unwrap();
+    let requests = first.iter().chain(&rest).map(|rollup| rollup.sums.requests);
+    assert_eq!(requests.collect::<Vec<_>>(), [3, 1]);
+}
+
+pub async fn records_are_found_newest_first(backend: &dyn Backend) {
+    let store = backend.store();
+    let records = (0..5).map(|n| {
+        let mut one = record(None, NOON);
+        one.status = 200 + n;
+        one
+    });
+    store.record_usage(&batch(records.collect())).await.unwrap();
+    let page = store.usage_records(&UsageFilter::default(), None, 3).await.unwrap();
+    assert_eq!(page.rows.iter().map(|row| row.status).collect::<Vec<_>>(), [204, 203, 202]);
+    let rest = store.usage_records(&UsageFilter::default(), page.next, 3).await.unwrap();
+    assert_eq!(rest.rows.iter().map(|row| row.status).collect::<Vec<_>>(), [201, 200]);
+    assert_eq!(rest.next, None);
+    let one = UsageFilter { status: Some(203), ..UsageFilter::default() };
+    let found = store.usage_records(&one, None, 3).await.unwrap();
+    assert_eq!(found.rows.len(), 1);
+    assert_eq!(found.rows[0].client_ip.to_string(), "192.0.2.7");
+    assert_eq!(found.rows[0].at, NOON.parse::<Timestamp>().unwrap());
+}
+
+pub async fn old_usage_is_forgotten_and_counts_later(backend: &dyn Backend) {
+    let store = backend.store();
+    let old = record(None, "2026-10-01T12:00:00Z");
+    store.record_usage(&batch(vec![old, record(None, NOON)])).await.unwrap();
+    let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+    let mut retention = Retention {
+        now: at(NOON),
+        records_since: at("2026-11-01T00:00:00Z"),
+        rollups_since: at("2026-09-01T00:00:00Z"),
+    };
+    assert!(!store.keep_usage(&retention).await.unwrap(), "it is done in one portion");
+    assert_eq!(store.usage_count().await.unwrap(), 1);
+    let all = RollupFilter { from: at("2026-01-01T00:00:00Z"), ..whole_day() };
+    assert_eq!(store.usage_rollups(&all, None, 10).await.unwrap().len(), 2);
+    retention.rollups_since = at("2026-11-01T00:00:00Z");
+    store.keep_usage(&retention).await.unwrap();
+    assert_eq!(store.usage_rollups(&all, None, 10).await.unwrap().len(), 1);
 }

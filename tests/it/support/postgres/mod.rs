@@ -139,7 +139,10 @@ impl Cluster {
     pub async fn migrate(&self, database: &str) {
         migrate::up(&StoreUrl::Postgres(self.url(database))).await.expect("the migrations apply");
         // A session takes a moment to end, and a database in use is no template.
-        let sessions = format!("SELECT 1 FROM pg_stat_activity WHERE datname = '{database}'");
+        let sessions = format!(
+            "SELECT 1 FROM pg_stat_activity \
+             WHERE datname = '{database}' AND pid <> pg_backend_pid()"
+        );
         while !self.texts("postgres", &sessions).is_empty() {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }

@@ -1,4 +1,7 @@
-//! Usage records, a batch at a time.
+//! Usage: recorded a batch at a time, kept in partitions of a day, counted by the minute.
+
+mod days;
+mod read;
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -10,7 +13,11 @@ use tokio_postgres::types::Type;
 use super::pool::BULK;
 use super::query::{run, transaction};
 use crate::clock;
-use crate::store::{StoreError, UsageBatch, UsageRecord};
+use crate::store::rollup::rollups;
+use crate::store::{Rollup, StoreError, UsageBatch, UsageRecord};
+
+pub(super) use days::keep;
+pub(super) use read::{page, records, sums};
 
 const COPY: &str = "
     COPY api_usage (user_id, api_key_id, endpoint, method, status_code, created_at, request_id,
@@ -43,7 +50,9 @@ pub(super) async fn record(db: &ClientWrapper, batch: &UsageBatch) -> Result<(),
         if run(db, sql, &[&batch.id, &clock::now()]).await? == 0 {
             return Ok(());
         }
+        days::make(db, batch.records.iter().map(|record| record.at)).await?;
         copy(db, &batch.records).await?;
+        count(db, &rollups(&batch.records)).await?;
         note_last_use(db, &batch.records).await
     })
     .await
@@ -74,6 +83,47 @@ async fn copy(db: &ClientWrapper, records: &[UsageRecord]) -> Result<(), StoreEr
             .await?;
     }
     writer.finish().await?;
+    Ok(())
+}
+
+/// Adds to the counts by the minute.
+async fn count(db: &ClientWrapper, rollups: &[Rollup]) -> Result<(), StoreError> {
+    fn column<T>(rollups: &[Rollup], of: impl FnMut(&Rollup) -> T) -> Vec<T> {
+        rollups.iter().map(of).collect()
+    }
+    let sql = "
+        INSERT INTO usage_rollups AS r (minute, user_id, api_key_id, route, outcome, latency,
+                                        requests, errors, gateway_time_us, upstream_time_us,
+                                        request_bytes, response_bytes)
+        SELECT * FROM unnest($1::timestamptz[], $2::uuid[], $3::uuid[], $4::text[], $5::text[],
+                             $6::smallint[], $7::bigint[], $8::bigint[], $9::bigint[],
+                             $10::bigint[], $11::bigint[], $12::bigint[])
+        ON CONFLICT (minute, user_id, api_key_id, route, outcome, latency) DO UPDATE
+           SET requests = r.requests + excluded.requests,
+               errors = r.errors + excluded.errors,
+               gateway_time_us = r.gateway_time_us + excluded.gateway_time_us,
+               upstream_time_us = r.upstream_time_us + excluded.upstream_time_us,
+               request_bytes = r.request_bytes + excluded.request_bytes,
+               response_bytes = r.response_bytes + excluded.response_bytes";
+    run(
+        db,
+        sql,
+        &[
+            &column(rollups, |r| r.key.minute),
+            &column(rollups, |r| r.key.user_id),
+            &column(rollups, |r| r.key.key_id),
+            &column(rollups, |r| r.key.route.clone()),
+            &column(rollups, |r| r.key.outcome.clone()),
+            &column(rollups, |r| r.key.latency),
+            &column(rollups, |r| r.sums.requests),
+            &column(rollups, |r| r.sums.errors),
+            &column(rollups, |r| r.sums.gateway_time_us),
+            &column(rollups, |r| r.sums.upstream_time_us),
+            &column(rollups, |r| r.sums.request_bytes),
+            &column(rollups, |r| r.sums.response_bytes),
+        ],
+    )
+    .await?;
     Ok(())
 }
 
