@@ -67,11 +67,11 @@ impl From<ServeError> for Failed {
             ServeError::MigrationsPending(_) => {
                 Self::new(Exit::MigrationsPending, format!("error: {error}"))
             }
-            ServeError::Limits(_) => Self::new(Exit::InvalidConfig, format!("error: {error}")),
             ServeError::Listen { .. }
             | ServeError::Proxy(_)
             | ServeError::Runtime(_)
             | ServeError::Spool(_) => Self::new(Exit::Failure, format!("error: {error}")),
+            ServeError::Limits(_) => Self::new(Exit::InvalidConfig, format!("error: {error}")),
         }
     }
 }

@@ -181,10 +181,10 @@ impl Gateway {
         let metrics = Arc::new(Metrics::new(&[]));
         let cache = CacheSettings { max_keys: 16, ttl: PATIENCE, serve_stale_for: PATIENCE };
         let directory = Directory::new(Arc::clone(&store), &cache, Arc::clone(&metrics));
-        let limits = Limits::new(Arc::clone(&store), &LimitSettings::default(), metrics.clone());
-        let limits = limits.expect("there is no backend");
         let spool = tempfile::tempdir().expect("a temporary folder");
         let spooled = UsageSettings::new(spool.path().to_owned());
+        let limits = Limits::new(Arc::clone(&store), &LimitSettings::default(), metrics.clone());
+        let limits = limits.expect("there is no backend");
         let (recorder, _) =
             usage::pipeline(store, &spooled, Arc::clone(&metrics)).expect("a spool");
         let health = Health::new(Arc::clone(&directory));
