@@ -5,7 +5,7 @@ use std::time::Duration;
 use pingora::server::configuration::ServerConf;
 use pingora::services::Service;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -55,6 +55,7 @@ impl DataPlane {
         let proxy::DataPlane { mut service, in_flight } = proxy::service(&Arc::new(conf), parts);
         let (shutdown, watching) = watch::channel(false);
         let mut service = threads
+            .handle
             .spawn(async move { Service::start_service(&mut service, None, watching, 1).await });
         for addr in addrs {
             accepting(addr, deadline, &mut service).await?;
@@ -86,24 +87,20 @@ impl DataPlane {
 
 /// The runtime of the data plane. It is dropped on the control runtime, where a runtime must not
 /// wait for its threads.
-pub struct Threads(Option<Runtime>);
+pub struct Threads {
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
 
 impl Threads {
     pub fn new(runtime: Runtime) -> Self {
-        Self(Some(runtime))
-    }
-
-    fn spawn<F: Future<Output = ()> + Send + 'static>(&self, work: F) -> JoinHandle<()> {
-        match &self.0 {
-            Some(runtime) => runtime.spawn(work),
-            None => tokio::spawn(work),
-        }
+        Self { handle: runtime.handle().clone(), runtime: Some(runtime) }
     }
 }
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }

@@ -7,7 +7,6 @@ use super::{
     PermissionRow, Retention, RoleRow, Rollup, RollupFilter, RollupKey, SecurityStore, UsageBatch,
     UsageFilter, UsagePage, UserFilter, UserRow,
 };
-use super::{QuotaAccount, QuotaLease};
 use crate::key::{Digest, IdKey, KeyRecord, LookupId};
 
 /// Where users, roles, permissions, keys and usage live.

@@ -179,7 +179,6 @@ fn an_upstream_that_nobody_reaches_is_odd() {
 fn what_is_not_built_yet_is_refused_and_not_ignored() {
     for (section, line) in [
         ("[proxy]", "enforce = false"),
-        ("[tiers.free]", "rate = \"60/min\"\nquota = \"10000/month\""),
         ("[forward_auth]", "listen = \"127.0.0.1:9091\""),
         ("[lockout]", "window = \"15min\""),
         ("[[webhooks]]", "url = \"https://example.com\""),
@@ -191,13 +190,6 @@ fn what_is_not_built_yet_is_refused_and_not_ignored() {
     }
     let text = MINIMAL.replace(r#""127.0.0.1:8080""#, r#"{ addr = "127.0.0.1:8080", h2c = true }"#);
     assert!(File::new(text).refused().contains("`h2c` is not available yet"));
-}
-
-#[test]
-fn what_is_not_built_yet_is_read_all_the_same() {
-    let told = File::new(format!("{MINIMAL}\n[tiers.free]\nrate = \"60\"\n")).refused();
-    assert!(told.contains("`60` is not a rate"), "{told}");
-    assert!(told.contains("a tier is not available yet"), "{told}");
 }
 
 #[test]
