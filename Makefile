@@ -9,7 +9,7 @@ demo:
 # Everything but the heavy groups, real Postgres included: well under 20 minutes on two cores with
 # an empty build folder.
 test: lint
-	@deploy/prerequisites.sh cc cmake openssl postgres
+	@deploy/prerequisites.sh cc cmake openssl postgres redis
 	cargo test --locked
 
 lint:

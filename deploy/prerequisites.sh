@@ -13,6 +13,7 @@ for want in "$@"; do
         make) command -v make >/dev/null || missing="$missing make" ;;
         openssl) command -v openssl >/dev/null || missing="$missing openssl" ;;
         postgres) have_postgres || missing="$missing postgresql" ;;
+        redis) command -v redis-server >/dev/null || missing="$missing redis-server" ;;
         valgrind) command -v valgrind >/dev/null || missing="$missing valgrind" ;;
         wrk) command -v wrk >/dev/null || missing="$missing wrk" ;;
         *) echo "prerequisites.sh: unknown: $want" >&2; exit 2 ;;

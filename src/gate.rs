@@ -6,17 +6,19 @@ use crate::clock;
 use crate::decision::{self, Opening, Verdict};
 use crate::directory::Directory;
 use crate::key::KeyRecord;
+use crate::limits::Limits;
 use crate::policy::Policy;
 use crate::request::RequestView;
 
 /// Where every request is admitted or refused.
 pub struct Gate {
     directory: Arc<Directory>,
+    limits: Arc<Limits>,
 }
 
 impl Gate {
-    pub fn new(directory: Arc<Directory>) -> Self {
-        Self { directory }
+    pub fn new(directory: Arc<Directory>, limits: Arc<Limits>) -> Self {
+        Self { directory, limits }
     }
 
     /// Steps 1 to 8 of a request.
@@ -24,7 +26,10 @@ impl Gate {
         // Shape, route and credential first: what fails here costs no look-up.
         let question = match decision::open(view, policy) {
             Opening::Deny(refusal) => return Err(refusal),
-            Opening::Allow(admission) => return Ok(admission),
+            // Nobody is known on a public route, but its clients have limits too.
+            Opening::Allow(admission) => {
+                return self.limits.admit(admission, view.client, clock::now()).await;
+            }
             Opening::Ask(question) => question,
         };
         // A cached key never waits.
@@ -33,10 +38,13 @@ impl Gate {
             None => self.directory.find(question.credential()).await,
         };
         // The time is read last, so that a key that expired during a slow load is refused.
-        question.close(answer, view, clock::now())
+        let now = clock::now();
+        let admission = question.close(answer, view, now)?;
+        // Last of all, so that a refused request is charged to nobody.
+        self.limits.admit(admission, view.client, now).await
     }
 
-    /// The same for a request that another door has admitted with `key`.
+    /// Steps 1 to 7 for a request that another door has admitted with `key`, and charged.
     pub fn admit_known(
         &self,
         view: &RequestView<'_>,

@@ -18,6 +18,7 @@
 //! | | [`store`] | the contract of the stores, Postgres, SQLite, migrations |
 //! | | [`directory`] | the cache in front of the store, and its change feed |
 //! | | [`usage`] | one record per request: queued, spooled on disk, written in bulk |
+//! | | [`limits`] | rates and quotas, and where callers stand with them |
 //! | | [`health`] | whether this node is ready, degraded or draining |
 //! | 3 gate | [`gate`] | the order of a decision, once |
 //! | 4 doors | [`proxy`] | the data plane, on Pingora |
@@ -37,6 +38,7 @@ pub mod clock;
 pub mod config;
 pub mod directory;
 pub mod health;
+pub mod limits;
 pub mod metrics;
 pub mod secret_key;
 pub mod store;

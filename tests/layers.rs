@@ -22,6 +22,7 @@ const LAYERS: &[&[&str]] = &[
     &["store"],
     &["directory"],
     &["usage"],
+    &["limits"],
     &["health"],
     // 3 gate
     &["gate"],

@@ -16,7 +16,7 @@ use gatepost::decision::{self, Opening, Question};
 use gatepost::key::{Digest, IdKey, ParsedKey};
 use gatepost::policy::{Policy, check_target};
 
-use stand::{Request, Warm, credential, policy};
+use stand::{Request, Warm, credential, policy, resident};
 
 /// What Gatepost is built with.
 #[global_allocator]
@@ -64,6 +64,12 @@ fn admit_among_many_keys(criterion: &mut Criterion) {
         let (warm, policy) = (Warm::new(MANY_KEYS), policy(100));
         let _ =
             writeln!(stdout(), "memory of 1,000,000 cached keys: {} MB", warm.grown_by / 1_000_000);
+        let before = resident();
+        for key in &warm.keys {
+            warm.admit(&Request::new(100, key), &policy).expect("the request is in order");
+        }
+        let grown_by = resident().saturating_sub(before) / 1_000_000;
+        let _ = writeln!(stdout(), "memory of 1,000,000 limiters: {grown_by} MB");
         let any = || Request::new(100, &warm.keys[fastrand::usize(..warm.keys.len())]);
         bench.iter_batched_ref(any, |request| warm.admit(request, &policy), BatchSize::SmallInput);
     });
@@ -108,6 +114,15 @@ fn steps(criterion: &mut Criterion) {
         bench.iter_batched(
             || (question(&request, &policy), answer.clone()),
             |(question, answer)| question.close(answer, &view, now),
+            BatchSize::SmallInput,
+        );
+    });
+    group.bench_function("limits: one rate", |bench| {
+        let admission = warm.admit(&request, &policy).expect("the request is in order");
+        let now = clock::now();
+        bench.iter_batched(
+            || admission.clone(),
+            |admission| warm.limit(admission, view.client, now),
             BatchSize::SmallInput,
         );
     });

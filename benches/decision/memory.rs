@@ -7,10 +7,13 @@ use async_trait::async_trait;
 use gatepost::key::{Digest, Environment, IdKey, KeyRecord, LookupId, MintedKey, Owner, Pattern};
 use gatepost::store::{
     Actor, Change, Committed, FeedEntry, GroupSums, Grouping, Instance, KeyFilter, KeyRow, Page,
-    PageRequest, PermissionRow, Retention, RoleRow, Rollup, RollupFilter, RollupKey, Store,
-    StoreError, UsageBatch, UsageFilter, UsagePage, UserFilter, UserRow,
+    PageRequest, PermissionRow, QuotaAccount, QuotaLease, Retention, RoleRow, Rollup, RollupFilter,
+    RollupKey, Store, StoreError, UsageBatch, UsageFilter, UsagePage, UserFilter, UserRow,
 };
+use jiff::Timestamp;
 use uuid::Uuid;
+
+use crate::stand::TIER;
 
 pub struct MemoryStore {
     id_key: IdKey,
@@ -42,10 +45,12 @@ impl MemoryStore {
             expires_at: None,
             disabled: false,
             revoked_at: None,
+            rate: None,
+            quota: None,
             owner: Owner {
                 id: Uuid::now_v7(),
                 email: "billing@example.com".into(),
-                tier: None,
+                tier: Some(TIER.into()),
                 lock: None,
                 disabled: false,
                 roles: ["developer".into()].into(),
@@ -90,6 +95,23 @@ impl Store for MemoryStore {
     }
 
     async fn record_usage(&self, _: &UsageBatch) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn lease_quota(
+        &self,
+        _: &QuotaAccount,
+        _: u64,
+        want: u64,
+    ) -> Result<QuotaLease, StoreError> {
+        Ok(QuotaLease { granted: want, used: want })
+    }
+
+    async fn settle_quotas(&self, _: &[(QuotaAccount, i64)]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn forget_quotas(&self, _: Timestamp) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -6,22 +6,27 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use gatepost::config::CacheSettings;
-use gatepost::decision::{Credential, Verdict};
+use gatepost::config::{CacheSettings, LimitSettings, Tier};
+use gatepost::decision::{Admission, Credential, Verdict};
 use gatepost::directory::Directory;
 use gatepost::gate::Gate;
-use gatepost::key::{MintedKey, Pattern, Permission};
+use gatepost::key::{MintedKey, Pattern, Permission, Quota, Rate};
+use gatepost::limits::Limits;
 use gatepost::metrics::Metrics;
 use gatepost::policy::{
     Access, CredentialRules, MethodSet, PathPattern, Policy, Requirement, Route, RouteOptions,
 };
 use gatepost::request::RequestView;
 use http::{HeaderMap, HeaderValue, Method, Version, header};
+use jiff::Timestamp;
 use tokio::runtime::Runtime;
 
 use crate::memory::MemoryStore;
 
 const REQUIRED: &str = "orders:read";
+
+/// The tier that all users have.
+pub const TIER: &str = "bench";
 
 /// The route that series are made for.
 pub const ROUTE: &str = "route-0";
@@ -98,6 +103,7 @@ impl Request {
 /// A gate in front of keys that it knows already.
 pub struct Warm {
     pub gate: Gate,
+    limits: Arc<Limits>,
     pub directory: Arc<Directory>,
     pub keys: Vec<MintedKey>,
     pub store: Arc<MemoryStore>,
@@ -133,19 +139,37 @@ impl Warm {
             directory
         });
         let grown_by = resident().saturating_sub(before);
-        let gate = Gate::new(Arc::clone(&directory));
-        Self { gate, directory, keys, store, metrics, grown_by, runtime }
+        let limits = runtime.block_on(async {
+            Limits::new(store.clone(), &limits(), metrics.clone()).expect("there is no backend")
+        });
+        let gate = Gate::new(Arc::clone(&directory), Arc::clone(&limits));
+        Self { gate, limits, directory, keys, store, metrics, grown_by, runtime }
     }
 
     /// A cached key never waits, so one poll is the whole of it.
     pub fn admit(&self, request: &Request, policy: &Policy) -> Verdict {
         let view = request.view();
-        let admitting = pin!(self.gate.admit(&view, policy));
-        match admitting.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(verdict) => verdict,
-            Poll::Pending => panic!("a cached key had to wait"),
-        }
+        at_once(self.gate.admit(&view, policy))
     }
+
+    /// The last step of it.
+    pub fn limit(&self, admission: Admission, client: IpAddr, now: Timestamp) -> Verdict {
+        at_once(self.limits.admit(admission, client, now))
+    }
+}
+
+fn at_once(admitting: impl Future<Output = Verdict>) -> Verdict {
+    match pin!(admitting).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(verdict) => verdict,
+        Poll::Pending => panic!("a cached key had to wait"),
+    }
+}
+
+/// A tier that nobody reaches the end of: every admission is charged to the rate of its user.
+fn limits() -> LimitSettings {
+    let rate = Rate::parse("1000000/s");
+    let tier = Tier { name: TIER.into(), rate, quota: Quota::Unlimited };
+    LimitSettings { tiers: vec![tier], max_limiters: 2_000_000, ..LimitSettings::default() }
 }
 
 pub fn credential(key: &MintedKey) -> Credential {
@@ -172,7 +196,7 @@ async fn warm(directory: &Arc<Directory>, keys: &[MintedKey]) {
 }
 
 /// This process's resident memory, in bytes.
-fn resident() -> u64 {
+pub fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux has /proc");
     let kib = status
         .lines()

@@ -71,6 +71,7 @@ impl From<ServeError> for Failed {
             | ServeError::Proxy(_)
             | ServeError::Runtime(_)
             | ServeError::Spool(_) => Self::new(Exit::Failure, format!("error: {error}")),
+            ServeError::Limits(_) => Self::new(Exit::InvalidConfig, format!("error: {error}")),
         }
     }
 }

@@ -90,6 +90,8 @@ impl Probe {
             expires_at: None,
             disabled: false,
             revoked_at: None,
+            rate: None,
+            quota: None,
             owner: Owner {
                 id: Uuid::nil(),
                 email: "probe".into(),

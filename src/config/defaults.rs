@@ -35,6 +35,11 @@ pub(super) const SPOOL: &str = "gatepost-spool";
 pub(super) const KEEP_RECORDS: Duration = Duration::from_secs(30 * 24 * 3600);
 pub(super) const KEEP_ROLLUPS: Duration = Duration::from_secs(400 * 24 * 3600);
 
+/// `[limits]`: about 150 MB when full.
+pub(super) const MAX_LIMITERS: usize = 1_000_000;
+/// A request waits no longer for what others have used.
+pub(super) const BACKEND_BUDGET: Duration = Duration::from_millis(5);
+
 /// `[log]`
 pub(super) const FILTER: &str = "info";
 

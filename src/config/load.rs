@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::reader::{Document, Reader, Section};
 use super::sections::store::Origin;
-use super::sections::{later, listeners, routes, services, store, tests, upstreams};
+use super::sections::{later, limits, listeners, routes, services, store, tests, upstreams};
 use super::{Config, Environment, Problem, Problems, Severity};
 
 /// Twenty thousand routes; what is larger is not a configuration.
@@ -64,6 +64,7 @@ fn whole(mut root: Section<'_>, origin: Origin<'_>) -> Option<Config> {
     let cache = services::cache(&mut root);
     let usage = services::usage(&mut root, origin, store.as_ref().map(|store| &store.url));
     let log = services::log(&mut root);
+    let limits = limits::limits(&mut root);
     later::later(&mut root);
     Some(Config {
         proxy: proxy.settings,
@@ -74,6 +75,7 @@ fn whole(mut root: Section<'_>, origin: Origin<'_>) -> Option<Config> {
         tests,
         cache,
         usage,
+        limits,
         log,
         warnings: Vec::new(),
     })

@@ -14,12 +14,11 @@ mod settings;
 use std::collections::BTreeMap;
 
 pub use load::ConfigError;
-pub use parse::{Quota, QuotaPeriod, Rate};
 pub use problem::{Problem, Problems, Severity};
 pub use settings::{
-    Balance, CacheSettings, Config, HealthCheck, IdentityHeader, Listen, LogSettings,
-    ManagementSettings, PolicyTest, ProxySettings, Server, StoreSettings, StoreUrl, Upstream,
-    UsageSettings,
+    Balance, CacheSettings, Config, HealthCheck, IdentityHeader, LimitSettings, Listen,
+    LogSettings, ManagementSettings, PolicyTest, ProxySettings, Server, SharedSettings,
+    StoreSettings, StoreUrl, Tier, Upstream, UsageSettings,
 };
 
 /// Environment variables by name; they come in as an argument.

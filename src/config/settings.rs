@@ -5,6 +5,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::{Problem, defaults};
+use crate::key::{Quota, Rate};
 use crate::policy::Policy;
 
 /// A whole configuration. It exists only valid.
@@ -18,6 +19,7 @@ pub struct Config {
     pub tests: Vec<PolicyTest>,
     pub cache: CacheSettings,
     pub usage: UsageSettings,
+    pub limits: LimitSettings,
     pub log: LogSettings,
     /// What is odd but not wrong.
     pub warnings: Vec<Problem>,
@@ -187,4 +189,47 @@ pub struct LogSettings {
     pub json: bool,
     /// One line per request.
     pub access: bool,
+}
+
+/// Without tiers.
+impl Default for LimitSettings {
+    fn default() -> Self {
+        let max_limiters = defaults::MAX_LIMITERS;
+        Self { tiers: Vec::new(), default_tier: None, backend: None, max_limiters }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct LimitSettings {
+    /// In the order of the file.
+    pub tiers: Vec<Tier>,
+    /// One of them, for users whose tier is gone from the file; `None` only when there are none.
+    pub default_tier: Option<Box<str>>,
+    /// Where nodes keep their rates together; on each node's own unless given.
+    pub backend: Option<SharedSettings>,
+    /// Subjects (users, keys, clients) whose use is remembered.
+    pub max_limiters: usize,
+}
+
+/// What users of one `subscription_tier` may do, with all their keys together.
+#[derive(Clone, Debug)]
+pub struct Tier {
+    pub name: Box<str>,
+    pub rate: Option<Rate>,
+    pub quota: Quota,
+}
+
+/// A Redis or Valkey server. `Debug` shows no password.
+#[derive(Clone)]
+pub struct SharedSettings {
+    /// The whole URL, password included.
+    pub url: String,
+    /// How long a request waits for it.
+    pub budget: Duration,
+}
+
+impl std::fmt::Debug for SharedSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "redis://[redacted] within {:?}", self.budget)
+    }
 }

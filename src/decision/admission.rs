@@ -1,8 +1,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::CONTENT_LENGTH;
 use jiff::Timestamp;
 
+use super::standing::Standing;
 use super::strip::Strip;
 use super::{Credential, Denial, Refusal, credential, shape};
 use crate::key::{KeyRecord, Permission};
@@ -20,6 +22,7 @@ pub struct Admission {
     key: Option<Arc<KeyRecord>>,
     matched: Matched,
     read_from_authorization: bool,
+    standing: Option<Standing>,
 }
 
 /// Most keys have all that is required; then nothing is copied.
@@ -45,6 +48,27 @@ impl Admission {
             (Matched::These(permissions), _) => permissions,
             (Matched::AllRequired, Access::Require(requirement)) => requirement.permissions(),
             (Matched::AllRequired, Access::Public) => &[],
+        }
+    }
+
+    /// Where the caller stands with the tightest limit; `None` where none applies.
+    pub fn standing(&self) -> Option<&Standing> {
+        self.standing.as_ref()
+    }
+
+    /// Step 8, passed.
+    pub fn within(self, standing: Option<Standing>) -> Self {
+        Self { standing, ..self }
+    }
+
+    /// Step 8, refused: there is no admission any more.
+    pub fn exceed(self, denial: Denial, wait: Duration, standing: Standing) -> Refusal {
+        Refusal {
+            route: Some(self.route),
+            key: self.key,
+            retry_after: Some(wait),
+            standing: Some(Box::new(standing)),
+            ..Refusal::new(denial)
         }
     }
 
@@ -159,11 +183,13 @@ const LOOKALIKE: &str = "The path differs from another route's only in case, enc
 /// Step 3.
 fn admit_public(view: &RequestView<'_>, route: &Arc<Route>) -> Verdict {
     check_upgrade(view, route)?;
+    check_length(view, route)?;
     Ok(Admission {
         route: Arc::clone(route),
         key: None,
         matched: Matched::AllRequired,
         read_from_authorization: false,
+        standing: None,
     })
 }
 
@@ -179,13 +205,15 @@ fn admit(
     let judged = check_state(view, route, &key, now)
         .map_err(|denial| refuse(route, denial))
         .and_then(|()| check_permissions(route, requirement, &key))
-        .and_then(|matched| check_upgrade(view, route).map(|()| matched));
+        .and_then(|matched| check_upgrade(view, route).map(|()| matched))
+        .and_then(|matched| check_length(view, route).map(|()| matched));
     match judged {
         Ok(matched) => Ok(Admission {
             route: Arc::clone(route),
             key: Some(key),
             matched,
             read_from_authorization,
+            standing: None,
         }),
         Err(refusal) => Err(Refusal { key: Some(key), ..refusal }),
     }
@@ -242,6 +270,17 @@ fn check_permissions(
 fn check_upgrade(view: &RequestView<'_>, route: &Arc<Route>) -> Result<(), Refusal> {
     shape::check_upgrade(view, route)
         .map_err(|fault| Refusal { route: Some(Arc::clone(route)), ..fault.into() })
+}
+
+/// A body that says it is too large is not begun.
+fn check_length(view: &RequestView<'_>, route: &Arc<Route>) -> Result<(), Refusal> {
+    let Some(most) = route.options.max_body else { return Ok(()) };
+    let declared = view.headers.get(CONTENT_LENGTH);
+    let declared = declared.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_none_or(|length| length <= most) {
+        return Ok(());
+    }
+    Err(refuse(route, Denial::BodyTooLarge))
 }
 
 fn refuse(route: &Arc<Route>, denial: Denial) -> Refusal {

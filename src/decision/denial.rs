@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::standing::Standing;
 use crate::key::{KeyRecord, Permission};
 use crate::policy::{MethodSet, Route};
 
@@ -178,6 +179,8 @@ pub struct Refusal {
     /// For `Allow`, with [`Denial::MethodNotAllowed`].
     pub allow: Option<MethodSet>,
     pub retry_after: Option<Duration>,
+    /// Where the caller stands with the limit that was exceeded.
+    pub standing: Option<Box<Standing>>,
 }
 
 impl Refusal {
@@ -190,6 +193,7 @@ impl Refusal {
             missing: Vec::new(),
             allow: None,
             retry_after: None,
+            standing: None,
         }
     }
 

@@ -11,6 +11,7 @@ mod head;
 mod outcome;
 mod problem;
 mod shape;
+mod standing;
 mod strip;
 
 pub use admission::{Admission, Answer, Opening, Question, Verdict, admit_known, open};
@@ -18,4 +19,5 @@ pub use credential::Credential;
 pub use denial::{Denial, Refusal};
 pub use outcome::{Failure, Outcome};
 pub use problem::ProblemAnswer;
+pub use standing::{LimitName, Standing};
 pub use strip::{HeaderEdit, Strip};

@@ -5,6 +5,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::standing::{Standing, whole_seconds};
 use super::{Denial, Failure, Refusal};
 use crate::key::Permission;
 
@@ -52,6 +53,7 @@ impl ProblemAnswer {
         }
         answer.headers.extend(refusal.allow.iter().map(|m| (ALLOW, m.to_allow_header())));
         answer.headers.extend(retry_after.map(|seconds| (RETRY_AFTER, seconds.into())));
+        answer.tell(refusal.standing.as_deref());
         answer
     }
 
@@ -67,6 +69,12 @@ impl ProblemAnswer {
             required: &[],
             retry_after: None,
         })
+    }
+
+    /// Adds where the caller stands with their limits.
+    pub fn tell(&mut self, standing: Option<&Standing>) {
+        let headers = standing.into_iter().flat_map(Standing::headers);
+        self.headers.extend(headers.map(|(name, value)| (name.clone(), value)));
     }
 
     fn of(problem: &Problem<'_>) -> Self {
@@ -87,7 +95,7 @@ fn retry_after(refusal: &Refusal) -> Option<u64> {
     let for_a_time = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE]
         .contains(&refusal.denial.status());
     let wait = refusal.retry_after.or(for_a_time.then_some(Duration::ZERO))?;
-    Some((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1))
+    Some(whole_seconds(wait).max(1))
 }
 
 /// One challenge for each way to send a key. RFC 6750 wants no `error` where nothing was sent.

@@ -16,8 +16,9 @@ use crate::key::{
 };
 use crate::store::{
     Actor, Change, Committed, FeedEntry, FeedSubject, GroupSums, Grouping, Instance, KeyFilter,
-    KeyRow, Page, PageRequest, PermissionRow, Retention, RoleRow, Rollup, RollupFilter, RollupKey,
-    Store, StoreError, UsageBatch, UsageFilter, UsagePage, UserFilter, UserRow,
+    KeyRow, Page, PageRequest, PermissionRow, QuotaAccount, QuotaLease, Retention, RoleRow, Rollup,
+    RollupFilter, RollupKey, Store, StoreError, UsageBatch, UsageFilter, UsagePage, UserFilter,
+    UserRow,
 };
 
 /// What can be made to fail, each for itself.
@@ -249,6 +250,8 @@ fn key(user: Uuid, role: &str, lookup_id: Option<LookupId>, digest: Digest) -> K
         expires_at: None,
         disabled: false,
         revoked_at: None,
+        rate: None,
+        quota: None,
         owner: Owner {
             id: user,
             email: "somebody@example.com".into(),
@@ -339,7 +342,24 @@ impl Store for ScriptedStore {
         Ok(true)
     }
 
-    // People's views are no business of the rooms under test.
+    // Quotas and people's views are no business of the rooms under test.
+
+    async fn lease_quota(
+        &self,
+        _: &QuotaAccount,
+        _: u64,
+        want: u64,
+    ) -> Result<QuotaLease, StoreError> {
+        Ok(QuotaLease { granted: want, used: want })
+    }
+
+    async fn settle_quotas(&self, _: &[(QuotaAccount, i64)]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn forget_quotas(&self, _: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     async fn usage_records(
         &self,

@@ -8,6 +8,7 @@ mod base62;
 mod built_in;
 mod digest;
 mod format;
+mod limit;
 mod permission;
 mod record;
 mod secret;
@@ -18,6 +19,7 @@ pub use format::{
     Environment, IdKey, InvalidEnvironment, InvalidLookupId, LookupId, MalformedKey, PREFIX,
     ParsedKey,
 };
+pub use limit::{Quota, QuotaPeriod, Rate};
 pub use permission::{Grants, InvalidPermission, Pattern, Permission};
 pub use record::{AccountLock, KeyRecord, Owner};
 pub use secret::{MintedKey, Secret};

@@ -2,7 +2,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Digest, Environment, Grants, LookupId, Permission};
+use super::{Digest, Environment, Grants, LookupId, Permission, Quota, Rate};
 
 /// What a decision knows of a key and its owner, loaded from the store in one piece.
 #[derive(Clone, Debug)]
@@ -20,6 +20,9 @@ pub struct KeyRecord {
     pub expires_at: Option<Timestamp>,
     pub disabled: bool,
     pub revoked_at: Option<Timestamp>,
+    /// Limits of its own, besides those of its owner's tier.
+    pub rate: Option<Rate>,
+    pub quota: Option<Quota>,
     pub owner: Owner,
 }
 

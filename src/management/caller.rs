@@ -125,6 +125,8 @@ pub(super) mod tests {
             expires_at: None,
             disabled: false,
             revoked_at: None,
+            rate: None,
+            quota: None,
             owner: Owner {
                 id: Uuid::from_u128(2),
                 email: "a@example.com".into(),

@@ -29,6 +29,7 @@ use crate::config::ManagementSettings;
 use crate::directory::Directory;
 use crate::gate::Gate;
 use crate::health::Health;
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::usage::Recorder;
 
@@ -44,7 +45,7 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     pub health: Arc<Health>,
     pub realm: Box<str>,
-    /// The names of the tiers that users can be given.
-    pub tiers: Vec<Box<str>>,
+    /// Knows the tiers that users can be given.
+    pub limits: Arc<Limits>,
     pub node: Arc<str>,
 }

@@ -125,10 +125,11 @@ impl ControlPlane {
     /// A tier that a user can be given: one of the configuration, or none.
     pub(super) fn check_tier(&self, tier: Option<&str>) -> Result<(), ApiError> {
         let Some(tier) = tier else { return Ok(()) };
-        if self.parts.tiers.iter().any(|known| &**known == tier) {
+        let known = self.parts.limits.tier_names();
+        if known.iter().any(|known| &**known == tier) {
             return Ok(());
         }
-        let known = self.parts.tiers.join("`, `");
+        let known = known.join("`, `");
         let reason = match &*known {
             "" => "must be null: no tiers are configured".into(),
             known => format!("is not a configured tier: there are `{known}`"),

@@ -12,7 +12,9 @@ use prometheus::{IntGauge, TextEncoder};
 pub use requests::Observation;
 use requests::Requests;
 use series::Series;
-pub use services::{CacheSeries, ConfigSeries, FeedSeries, HeadSeries, StoreSeries, UsageSeries};
+pub use services::{
+    CacheSeries, ConfigSeries, FeedSeries, HeadSeries, LimitSeries, StoreSeries, UsageSeries,
+};
 
 /// All series of this process. Whoever counts holds a handle: nothing is looked up by name.
 #[derive(Debug)]
@@ -27,6 +29,7 @@ pub struct Metrics {
     pub feed: FeedSeries,
     pub store: StoreSeries,
     pub usage: UsageSeries,
+    pub limits: LimitSeries,
 }
 
 impl Metrics {
@@ -44,6 +47,7 @@ impl Metrics {
             feed: FeedSeries::new(&all),
             store: StoreSeries::new(&all),
             usage: UsageSeries::new(&all),
+            limits: LimitSeries::new(&all),
             all,
         }
     }

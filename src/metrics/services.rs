@@ -70,6 +70,48 @@ pub struct UsageSeries {
     pub waiting: IntGauge,
 }
 
+/// How limits are kept.
+#[derive(Debug)]
+pub struct LimitSeries {
+    /// Subjects whose use is remembered.
+    pub kept: IntGauge,
+    pub evicted: IntCounter,
+    /// Quotas asked for, by what the store said.
+    pub granted: IntCounter,
+    pub exhausted: IntCounter,
+    pub unavailable: IntCounter,
+    /// Requests held to their rates by the shared backend, or in its place by this node.
+    pub backend_shared: IntCounter,
+    pub backend_local: IntCounter,
+}
+
+impl LimitSeries {
+    pub(super) fn new(series: &Series) -> Self {
+        let leases = series.counters(
+            "quota_leases_total",
+            "Leases of quotas asked for, by what the store said.",
+            &["result"],
+        );
+        let backend = series.counters(
+            "limit_backend_requests_total",
+            "Requests with rates while a backend is configured, by who held them to it.",
+            &["by"],
+        );
+        Self {
+            kept: series.gauge("limiters", "Subjects whose use of limits is remembered."),
+            evicted: series.counter(
+                "limiters_evicted_total",
+                "Subjects forgotten because the bound was reached.",
+            ),
+            granted: leases.with_label_values(&["granted"]),
+            exhausted: leases.with_label_values(&["exhausted"]),
+            unavailable: leases.with_label_values(&["unavailable"]),
+            backend_shared: backend.with_label_values(&["backend"]),
+            backend_local: backend.with_label_values(&["node"]),
+        }
+    }
+}
+
 impl HeadSeries {
     pub(super) fn new(series: &Series) -> Self {
         let heads = series.counters(

@@ -4,7 +4,7 @@ use http::HeaderName;
 use http::header::AUTHORIZATION;
 
 use super::{HostPattern, MethodSet, PathPattern};
-use crate::key::{Environment, Grants, KeyRecord, Permission};
+use crate::key::{Environment, Grants, KeyRecord, Permission, Rate};
 
 /// One entry of the route map.
 #[derive(Clone, Debug)]
@@ -77,6 +77,8 @@ pub struct RouteOptions {
     /// The largest request body, in bytes.
     pub max_body: Option<u64>,
     pub timeouts: Timeouts,
+    /// For each key; for each client where the route is public.
+    pub rate: Option<Rate>,
     /// The credential is forwarded instead of removed.
     pub forward_key: bool,
     /// The `admin` permission suffices, whatever else is required (management endpoints).

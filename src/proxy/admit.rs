@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use http::header::CONTENT_LENGTH;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use pingora::http::RequestHeader;
@@ -82,21 +81,7 @@ pub async fn judge(
         raw_head: Some(&raw_head),
         client: ctx.client,
     };
-    let admission = proxy.gate.admit(&view, policy).await?;
-    check_length(&header.headers, &admission)?;
-    Ok(admission)
-}
-
-/// A body that says it is too large is not begun.
-fn check_length(headers: &HeaderMap, admission: &Admission) -> Result<(), Refusal> {
-    let route = admission.route();
-    let Some(most) = route.options.max_body else { return Ok(()) };
-    let declared = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_none_or(|length| length <= most) {
-        return Ok(());
-    }
-    let (route, key) = (Some(route.clone()), admission.key().cloned());
-    Err(Refusal { route, key, ..Refusal::new(Denial::BodyTooLarge) })
+    proxy.gate.admit(&view, policy).await
 }
 
 /// Answers a refused request.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::Live;
 use crate::clock;
-use crate::decision::{Admission, Denial, Failure, Outcome, Refusal, Verdict};
+use crate::decision::{Admission, Denial, Failure, Outcome, Refusal, Standing, Verdict};
 use crate::key::KeyRecord;
 use crate::policy::Route;
 
@@ -104,6 +104,11 @@ impl Context {
 
     pub fn refusal(&self) -> Option<&Refusal> {
         self.verdict.as_ref()?.as_ref().err()
+    }
+
+    /// Where the caller of an admitted request stands with the tightest limit.
+    pub fn standing(&self) -> Option<&Standing> {
+        self.admission()?.standing()
     }
 
     pub fn route(&self) -> Option<&Arc<Route>> {

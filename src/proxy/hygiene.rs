@@ -110,6 +110,15 @@ pub fn response_reserved(headers: &HeaderMap, status: StatusCode) -> Vec<HeaderN
     reserved
 }
 
+/// What an upstream says of limits of its own, in the standard's words and in those before it.
+pub fn limit_headers(headers: &HeaderMap) -> Vec<HeaderName> {
+    let begins = |name: &&HeaderName| {
+        let name = name.as_str();
+        ["ratelimit", "x-ratelimit", "x-rate-limit"].iter().any(|family| name.starts_with(family))
+    };
+    headers.keys().filter(begins).cloned().collect()
+}
+
 /// The headers that `Connection` names as its own. What the message is read by is not for it to
 /// take away.
 pub fn nominated(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {

@@ -12,7 +12,7 @@ use super::context::Context;
 use super::hygiene::{HOP_BY_HOP, nominated};
 use super::trace::{X_REQUEST_ID, uuid_value};
 use super::{LocalResponse, Proxy};
-use crate::decision::{Admission, Denial};
+use crate::decision::{Admission, Denial, Standing};
 
 /// The name of this upstream in the configuration.
 pub const NAME: &str = "management";
@@ -85,6 +85,9 @@ async fn write(session: &mut Session, ctx: &Context, response: LocalResponse) ->
     let (mut parts, mut body) = response.into_parts();
     parts.headers = end_to_end(&parts.headers);
     parts.headers.insert(&X_REQUEST_ID, uuid_value(ctx.request_id));
+    for (name, value) in ctx.standing().into_iter().flat_map(Standing::headers) {
+        parts.headers.insert(name, value);
+    }
     let bodiless = session.req_header().method == Method::HEAD
         || parts.status.is_informational()
         || matches!(parts.status.as_u16(), 204 | 304);

@@ -25,7 +25,7 @@ use pingora::{Error, ErrorType, Result};
 use super::connection::Watch;
 use super::context::Context;
 use super::forwarding::{Origin, address_value, set_forwarded};
-use super::hygiene::response_reserved;
+use super::hygiene::{limit_headers, response_reserved};
 use super::identity::set_identity;
 use super::trace::{X_REQUEST_ID, set_traceparent, uuid_value};
 use super::{Proxy, WEBSOCKET_IDLE, admit, edit_headers, failure, local, record, respond};
@@ -205,6 +205,15 @@ impl ProxyHttp for Proxy {
             response.remove_header(&name);
         }
         response.insert_header("X-Request-Id", uuid_value(ctx.request_id))?;
+        if let Some(standing) = ctx.standing() {
+            // Two counts of limits are none: ours is the one that refuses.
+            for name in limit_headers(&response.headers) {
+                response.remove_header(&name);
+            }
+            for (name, value) in standing.headers() {
+                response.insert_header(name, value)?;
+            }
+        }
         if self.health.is_leaving() {
             session.set_keepalive(None);
         }
@@ -270,7 +279,10 @@ impl Proxy {
                 ProblemAnswer::new(refusal, &ctx.live.policy.realm, ctx.request_id)
             }
             (None, failure) => {
-                ProblemAnswer::failure(failure.unwrap_or(Failure::Internal), ctx.request_id)
+                let failure = failure.unwrap_or(Failure::Internal);
+                let mut answer = ProblemAnswer::failure(failure, ctx.request_id);
+                answer.tell(ctx.standing());
+                answer
             }
         }
     }

@@ -12,9 +12,11 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::config::{
-    Balance, CacheSettings, ProxySettings, Server, StoreSettings, StoreUrl, Upstream, UsageSettings,
+    Balance, CacheSettings, LimitSettings, ProxySettings, Server, StoreSettings, StoreUrl,
+    Upstream, UsageSettings,
 };
 use crate::directory::Directory;
+use crate::limits::Limits;
 use crate::policy::{Access, CredentialRules, KeySource, PathPattern, Policy, Route, RouteOptions};
 use crate::store::{self, Store};
 use crate::usage;
@@ -181,6 +183,8 @@ impl Gateway {
         let directory = Directory::new(Arc::clone(&store), &cache, Arc::clone(&metrics));
         let spool = tempfile::tempdir().expect("a temporary folder");
         let spooled = UsageSettings::new(spool.path().to_owned());
+        let limits = Limits::new(Arc::clone(&store), &LimitSettings::default(), metrics.clone());
+        let limits = limits.expect("there is no backend");
         let (recorder, _) =
             usage::pipeline(store, &spooled, Arc::clone(&metrics)).expect("a spool");
         let health = Health::new(Arc::clone(&directory));
@@ -191,7 +195,7 @@ impl Gateway {
         let upstreams = vec![upstream("orders", seen.address), upstream("away", away)];
         let (live, _) = Live::new(policy(), upstreams, settings(trusted)).expect("they are valid");
         let parts = Parts {
-            gate: Arc::new(Gate::new(directory)),
+            gate: Arc::new(Gate::new(directory, limits)),
             live: Arc::new(ArcSwap::from_pointee(live)),
             recorder,
             metrics,

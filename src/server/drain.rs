@@ -58,6 +58,9 @@ async fn finish(node: Node) {
         Ok(false) => tracing::warn!("usage records stay in the spool until the next start"),
         Err(error) => tracing::error!(%error, "the usage worker ended"),
     }
+    if let Err(error) = node.leases.await {
+        tracing::error!(%error, "the keeper of quotas ended");
+    }
     let _ = node.stop_management.send(true);
     if tokio::time::timeout(Duration::from_secs(2), node.management).await.is_err() {
         tracing::warn!("the management listener did not end in time");

@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::directory::Directory;
 use crate::gate::Gate;
 use crate::health::Health;
+use crate::limits::{BackendError, Limits};
 use crate::management;
 use crate::metrics::Metrics;
 use crate::proxy;
@@ -51,6 +52,8 @@ pub enum ServeError {
     #[error(transparent)]
     SecretKey(#[from] SecretKeyError),
     #[error(transparent)]
+    Limits(#[from] BackendError),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Spool(#[from] usage::SpoolError),
@@ -66,6 +69,8 @@ struct Node {
     management: JoinHandle<()>,
     /// Whether every record is in the store.
     usage: JoinHandle<bool>,
+    /// Gives back what is leased of quotas when usage stops.
+    leases: JoinHandle<()>,
     /// Ends only when the store turns out not to fit.
     store_failed: JoinHandle<ServeError>,
     stop_management: watch::Sender<bool>,
@@ -126,7 +131,8 @@ async fn start(
     });
 
     let health = Health::new(directory.clone());
-    let gate = Arc::new(Gate::new(directory.clone()));
+    let limits = Limits::new(store.clone(), &config.limits, metrics.clone())?;
+    let gate = Arc::new(Gate::new(directory.clone(), limits.clone()));
     let node_name: Arc<str> = node_name().into();
 
     let (recorder, worker) = usage::pipeline(store, &config.usage, metrics.clone())?;
@@ -137,6 +143,14 @@ async fn start(
         };
         worker.run(stop, FLUSH_PATIENCE).await
     });
+    let mut leases_stopped = stop_usage.subscribe();
+    let kept = limits.clone();
+    let leases = tokio::spawn(async move {
+        let stop = async move {
+            let _ = leases_stopped.wait_for(|stopped| *stopped).await;
+        };
+        kept.keep(stop, FLUSH_PATIENCE).await;
+    });
 
     let app = management::app(management::Parts {
         gate: gate.clone(),
@@ -146,7 +160,7 @@ async fn start(
         metrics: metrics.clone(),
         health: health.clone(),
         realm: config.policy.realm.clone(),
-        tiers: Vec::new(),
+        limits: limits.clone(),
         node: node_name.clone(),
     });
     let (stop_management, mut management_stopped) = watch::channel(false);
@@ -156,7 +170,7 @@ async fn start(
     }));
 
     let settings = config.proxy.clone();
-    let reloader = Reloader::start(config, source, metrics.clone()).await;
+    let reloader = Reloader::start(config, source, limits, metrics.clone()).await;
     let reloader = Arc::new(reloader.map_err(ServeError::Proxy)?);
     let parts = proxy::Parts {
         gate,
@@ -176,6 +190,7 @@ async fn start(
         grace: settings.grace,
         management,
         usage,
+        leases,
         store_failed,
         stop_management,
         stop_usage,

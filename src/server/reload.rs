@@ -11,6 +11,7 @@ use tokio::time::interval;
 
 use super::beside;
 use crate::config::{Config, Environment};
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::proxy::Live;
 
@@ -25,10 +26,11 @@ pub struct Source {
     pub environment: Environment,
 }
 
-/// Replaces routes, upstreams and the proxy's settings in one step.
+/// Replaces routes, upstreams and the proxy's settings in one step, and the tiers just before.
 pub struct Reloader {
     source: Source,
     live: Arc<ArcSwap<Live>>,
+    limits: Arc<Limits>,
     metrics: Arc<Metrics>,
     /// What only a restart changes, as it was at the start.
     fixed: String,
@@ -50,6 +52,7 @@ impl Reloader {
     pub async fn start(
         config: Config,
         source: Source,
+        limits: Arc<Limits>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, String> {
         let content = fingerprint(&source);
@@ -58,7 +61,7 @@ impl Reloader {
         let live = Arc::new(ArcSwap::from_pointee(live));
         metrics.config.loaded(true);
         let running = Mutex::new(Running { content, stop });
-        Ok(Self { source, live, metrics, fixed, running })
+        Ok(Self { source, live, limits, metrics, fixed, running })
     }
 
     /// What the proxy serves by.
@@ -92,7 +95,9 @@ impl Reloader {
         }
         let names: Vec<&str> = config.policy.routes().iter().map(|route| &*route.name).collect();
         self.metrics.know(&names);
+        let limits = config.limits.clone();
         let (live, stop) = prepare(config).await?;
+        self.limits.reconfigure(&limits);
         self.live.store(Arc::new(live));
         let old = std::mem::replace(&mut running.stop, stop);
         let _ = old.send(true);
@@ -137,9 +142,10 @@ async fn prepare(config: Config) -> Result<(Live, watch::Sender<bool>), String> 
 
 /// What only a restart changes.
 fn fixed(config: &Config) -> String {
-    let Config { proxy, management, store, cache, usage, log, .. } = config;
+    let Config { proxy, management, store, cache, usage, limits, log, .. } = config;
+    let limits = (&limits.backend, limits.max_limiters);
     let doors = (&proxy.listen, proxy.threads, proxy.head_deadline, proxy.grace, management);
-    format!("{doors:?} {store:?} {cache:?} {usage:?} {log:?}")
+    format!("{doors:?} {store:?} {cache:?} {usage:?} {limits:?} {log:?}")
 }
 
 fn fingerprint(source: &Source) -> Option<blake3::Hash> {

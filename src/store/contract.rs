@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
@@ -6,6 +7,7 @@ use super::{
     PermissionRow, Retention, RoleRow, Rollup, RollupFilter, RollupKey, UsageBatch, UsageFilter,
     UsagePage, UserFilter, UserRow,
 };
+use super::{QuotaAccount, QuotaLease};
 use crate::key::{Digest, IdKey, KeyRecord, LookupId};
 
 /// Where users, roles, permissions, keys and usage live.
@@ -24,6 +26,8 @@ use crate::key::{Digest, IdKey, KeyRecord, LookupId};
 /// - **Revocation is final.** No change makes a revoked key work again.
 /// - **Usage batches are idempotent.** The same batch recorded twice counts once, in the records
 ///   and in the counts by the minute, which are one transaction; recorded, it survives a power cut.
+/// - **Quotas are never given out twice.** All leases of one account together are at most its
+///   limit, however many nodes ask at once.
 /// - **Nothing hangs.** Every call answers within a second or so; a store that does not is
 ///   [`StoreError::Unavailable`], and so is one that cannot be reached.
 #[async_trait]
@@ -111,6 +115,21 @@ pub trait Store: Send + Sync + 'static {
 
     /// The number of usage records kept.
     async fn usage_count(&self) -> Result<u64, StoreError>;
+
+    /// Gives this node up to `want` requests of an account whose quota is `limit`.
+    async fn lease_quota(
+        &self,
+        account: &QuotaAccount,
+        limit: u64,
+        want: u64,
+    ) -> Result<QuotaLease, StoreError>;
+
+    /// Adds to what accounts have used: what passed without a lease, or less than nothing for what
+    /// is given back of one. All of them or none; each account at most once.
+    async fn settle_quotas(&self, deltas: &[(QuotaAccount, i64)]) -> Result<(), StoreError>;
+
+    /// Deletes the accounts of periods that ended before `before`.
+    async fn forget_quotas(&self, before: Timestamp) -> Result<(), StoreError>;
 
     /// One round trip.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -5,6 +5,7 @@
 mod audit;
 mod change;
 mod contract;
+mod quota;
 mod rollup;
 mod rows;
 mod stored;
@@ -22,6 +23,7 @@ pub use change::{
     UserPatch,
 };
 pub use contract::{FeedEntry, FeedSubject, Instance, Store, StoreError};
+pub use quota::{QuotaAccount, QuotaHolder, QuotaLease};
 pub use rollup::{
     Dimension, GroupSums, Grouping, Rollup, RollupFilter, RollupKey, Sums, bounds, minute,
 };

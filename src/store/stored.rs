@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use uuid::Uuid;
 
 use super::{FeedSubject, StoreError};
-use crate::key::{Digest, Environment, IdKey, LookupId, Pattern, Permission};
+use crate::key::{Digest, Environment, IdKey, LookupId, Pattern, Permission, Quota, Rate};
 
 pub(super) fn unreadable(what: &str) -> StoreError {
     StoreError::Incompatible(format!("a row holds {what} that cannot be read"))
@@ -35,6 +35,14 @@ pub(super) fn network_texts(networks: &[IpNet]) -> Vec<String> {
 
 pub(super) fn environment(text: &str) -> Result<Environment, StoreError> {
     Environment::parse(text).ok_or_else(|| unreadable("an environment"))
+}
+
+pub(super) fn rate(text: &str) -> Result<Rate, StoreError> {
+    Rate::parse(text).ok_or_else(|| unreadable("a rate"))
+}
+
+pub(super) fn quota(text: &str) -> Result<Quota, StoreError> {
+    Quota::parse(text).ok_or_else(|| unreadable("a quota"))
 }
 
 pub(super) fn lookup_id(text: &str) -> Result<LookupId, StoreError> {

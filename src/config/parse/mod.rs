@@ -9,9 +9,8 @@ pub(super) use names::{
     nothing_empty, one_of, path, pattern, permission, realm, request_line,
 };
 pub(super) use net::{
-    host, network, server_address, server_name, socket_address, store_url, url_password,
+    host, network, redis_url, server_address, server_name, socket_address, store_url, url_password,
 };
-pub use units::{Quota, QuotaPeriod, Rate};
 pub(super) use units::{duration, duration_or_zero, quota, rate, size};
 
 /// Below this two words have nothing to do with each other.

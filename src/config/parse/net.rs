@@ -132,6 +132,20 @@ pub fn store_url(text: &str, folder: &Path) -> Result<StoreUrl, Fault> {
     }
 }
 
+/// The address of a Redis or Valkey server. The faults tell nothing of the text.
+pub fn redis_url(text: &str) -> Result<String, Fault> {
+    let fault = || Fault::new("is not the address of a Redis server");
+    if text.starts_with("rediss://") {
+        return Err(fault().hint("TLS is not available; use a private network or a tunnel"));
+    }
+    match text.starts_with("redis://") && redis::Client::open(text).is_ok() {
+        true => Ok(text.to_owned()),
+        false => {
+            Err(fault().hint("for example redis://127.0.0.1:6379 or redis://:password@host/0"))
+        }
+    }
+}
+
 /// The password in a store's address, if there is one.
 pub fn url_password(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("://")?;

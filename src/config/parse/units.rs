@@ -1,27 +1,7 @@
 use std::time::Duration;
 
 use crate::config::reader::Fault;
-
-/// So many requests in so much time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    pub count: u64,
-    pub per: Duration,
-}
-
-/// So many requests in a calendar period, UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Quota {
-    Unlimited,
-    Limited { count: u64, period: QuotaPeriod },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QuotaPeriod {
-    Day,
-    Week,
-    Month,
-}
+use crate::key::{Quota, Rate};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -78,45 +58,18 @@ pub fn size(text: &str) -> Result<u64, Fault> {
 
 /// `100/s`, `60/min`, `1000/h`, `10000/d`.
 pub fn rate(text: &str) -> Result<Rate, Fault> {
-    let fault = || Fault::new("is not a rate").hint("for example 100/s, 60/min, 1000/h or 5000/d");
-    let (count, unit) = text.split_once('/').ok_or_else(fault)?;
-    let per = match unit {
-        "s" => 1,
-        "min" => 60,
-        "h" => 60 * 60,
-        "d" => DAY,
-        _ => return Err(fault()),
-    };
-    Ok(Rate { count: positive(count).ok_or_else(fault)?, per: Duration::from_secs(per) })
+    Rate::parse(text).ok_or_else(|| Fault::new("is not a rate").hint(Rate::EXAMPLES))
 }
 
 /// `10000/month`, `…/week`, `…/day`, or `unlimited`.
 pub fn quota(text: &str) -> Result<Quota, Fault> {
-    let fault = || {
-        Fault::new("is not a quota").hint("for example 10000/month, 500/week, 100/day or unlimited")
-    };
-    if text == "unlimited" {
-        return Ok(Quota::Unlimited);
-    }
-    let (count, unit) = text.split_once('/').ok_or_else(fault)?;
-    let period = match unit {
-        "day" => QuotaPeriod::Day,
-        "week" => QuotaPeriod::Week,
-        "month" => QuotaPeriod::Month,
-        _ => return Err(fault()),
-    };
-    Ok(Quota::Limited { count: positive(count).ok_or_else(fault)?, period })
+    Quota::parse(text).ok_or_else(|| Fault::new("is not a quota").hint(Quota::EXAMPLES))
 }
 
 fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     Some((number.parse().ok()?, unit))
-}
-
-fn positive(text: &str) -> Option<u64> {
-    let is_number = text.bytes().all(|b| b.is_ascii_digit());
-    text.parse().ok().filter(|&count| is_number && count > 0)
 }
 
 #[cfg(test)]
@@ -146,20 +99,5 @@ mod tests {
             assert!(size(wrong).is_err(), "{wrong}");
         }
         assert!(size("10MB").unwrap_err().hint.unwrap().contains("`MiB`"));
-    }
-
-    #[test]
-    fn rates_and_quotas() {
-        assert_eq!(rate("60/min"), Ok(Rate { count: 60, per: Duration::from_secs(60) }));
-        assert_eq!(rate("100/s"), Ok(Rate { count: 100, per: Duration::from_secs(1) }));
-        for wrong in ["", "60", "/s", "0/s", "-1/s", "+1/s", "60/month", "60 / s"] {
-            assert!(rate(wrong).is_err(), "{wrong}");
-        }
-        let monthly = Quota::Limited { count: 10_000, period: QuotaPeriod::Month };
-        assert_eq!(quota("10000/month"), Ok(monthly));
-        assert_eq!(quota("unlimited"), Ok(Quota::Unlimited));
-        for wrong in ["", "10000", "10000/s", "0/day", "Unlimited"] {
-            assert!(quota(wrong).is_err(), "{wrong}");
-        }
     }
 }

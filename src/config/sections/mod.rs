@@ -3,6 +3,7 @@
 
 mod conflicts;
 pub(super) mod later;
+pub(super) mod limits;
 pub(super) mod listeners;
 pub(super) mod routes;
 pub(super) mod services;

@@ -168,7 +168,6 @@ fn upstream(entry: &mut Section<'_>, upstreams: &Upstreams<'_>) -> Option<Box<st
 }
 
 fn options(entry: &mut Section<'_>) -> RouteOptions {
-    entry.not_yet("rate", |value| value.parse(rate));
     entry.not_yet("cors", |value| cors(value.table()?));
     entry.not_yet("shadow", |value| value.flag().filter(|on| *on));
     entry.not_yet("allow_encoded_slash", |value| value.flag().filter(|on| *on));
@@ -177,6 +176,7 @@ fn options(entry: &mut Section<'_>) -> RouteOptions {
         websocket: entry.flag("websocket").unwrap_or(false),
         environments: entry.list("environments", environment).unwrap_or_default().into(),
         max_body: entry.read("max_body", size),
+        rate: entry.read("rate", rate),
         forward_key: entry.flag("forward_key").unwrap_or(false),
         // On a route of the operator, `admin` is a name like any other.
         admin_suffices: false,

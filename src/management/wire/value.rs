@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::members::Valid;
-use crate::key::{Environment, Pattern, Permission};
+use crate::key::{Environment, Pattern, Permission, Quota, Rate};
 
 const MAX_NAME: usize = 200;
 const MAX_TEXT: usize = 500;
@@ -154,9 +154,21 @@ fn holds_nul(value: &Value) -> bool {
     }
 }
 
-/// Limits of a key's own come with the limiter: a limit that nobody holds must not be accepted.
-pub fn not_yet(_: Value) -> Valid<std::convert::Infallible> {
-    Err("is not available yet".into())
+/// Kept as it was written; a limit that cannot be read must not be accepted.
+pub fn rate(value: Value) -> Valid<String> {
+    let text = string(value)?;
+    match Rate::parse(&text) {
+        Some(_) => Ok(text),
+        None => Err(format!("is not a rate: {}", Rate::EXAMPLES)),
+    }
+}
+
+pub fn quota(value: Value) -> Valid<String> {
+    let text = string(value)?;
+    match Quota::parse(&text) {
+        Some(_) => Ok(text),
+        None => Err(format!("is not a quota: {}", Quota::EXAMPLES)),
+    }
 }
 
 fn string(value: Value) -> Valid<String> {

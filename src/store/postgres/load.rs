@@ -9,7 +9,7 @@ use crate::store::{FeedEntry, StoreError, stored};
 
 const SELECT: &str = "
     SELECT k.id, k.lookup_id, k.key_hash, k.name, k.environment, k.permissions,
-           k.allowed_ips::text[] AS allowed_ips, k.expires_at, k.disabled, k.revoked_at,
+           k.allowed_ips::text[] AS allowed_ips, k.expires_at, k.disabled, k.revoked_at, k.rate, k.quota,
            u.id AS owner_id, u.email, u.subscription_tier, u.is_locked, u.locked_until,
            u.deleted_at IS NOT NULL AS is_deleted,
            ARRAY(SELECT role FROM user_roles WHERE user_id = u.id ORDER BY role) AS roles,
@@ -77,6 +77,8 @@ fn read(row: &Row) -> Result<KeyRecord, StoreError> {
         expires_at: row.try_get("expires_at")?,
         disabled: row.try_get("disabled")?,
         revoked_at: row.try_get("revoked_at")?,
+        rate: row.try_get::<_, Option<&str>>("rate")?.map(stored::rate).transpose()?,
+        quota: row.try_get::<_, Option<&str>>("quota")?.map(stored::quota).transpose()?,
         owner: owner(row)?,
     })
 }

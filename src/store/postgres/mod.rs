@@ -13,6 +13,7 @@ mod load;
 pub mod migrate;
 mod pool;
 mod query;
+mod quota;
 mod roles;
 mod tls;
 mod usage;
@@ -22,6 +23,7 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use deadpool_postgres::ClientWrapper;
+use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -33,8 +35,8 @@ use self::query::{one, run, transaction, value};
 use super::migrate::Migration;
 use super::{
     Actor, Change, Committed, FeedEntry, GroupSums, Grouping, Instance, KeyFilter, KeyRow, Page,
-    PageRequest, PermissionRow, Retention, RoleRow, Rollup, RollupFilter, RollupKey, Store,
-    StoreError, UsageBatch, UsageFilter, UsagePage, UserFilter, UserRow, stored,
+    PageRequest, PermissionRow, QuotaAccount, QuotaLease, Retention, RoleRow, Rollup, RollupFilter,
+    RollupKey, Store, StoreError, UsageBatch, UsageFilter, UsagePage, UserFilter, UserRow, stored,
 };
 use crate::key::{Digest, KeyRecord, LookupId};
 
@@ -44,6 +46,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "core",
         up: include_str!("../../../sql/postgres/0001_core.up.sql"),
         down: include_str!("../../../sql/postgres/0001_core.down.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "limits",
+        up: include_str!("../../../sql/postgres/0002_limits.up.sql"),
+        down: include_str!("../../../sql/postgres/0002_limits.down.sql"),
     },
     Migration {
         version: 3,
@@ -209,6 +217,23 @@ impl Store for PostgresStore {
 
     async fn usage_count(&self) -> Result<u64, StoreError> {
         self.pool.run(BULK, usage_count).await
+    }
+
+    async fn lease_quota(
+        &self,
+        account: &QuotaAccount,
+        limit: u64,
+        want: u64,
+    ) -> Result<QuotaLease, StoreError> {
+        self.pool.run(REQUEST, async |db| quota::lease(db, account, limit, want).await).await
+    }
+
+    async fn settle_quotas(&self, deltas: &[(QuotaAccount, i64)]) -> Result<(), StoreError> {
+        self.pool.run(MANAGEMENT, async |db| quota::settle(db, deltas).await).await
+    }
+
+    async fn forget_quotas(&self, before: Timestamp) -> Result<(), StoreError> {
+        self.pool.run(BULK, async |db| quota::forget(db, before).await).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use crate::store::{FeedEntry, StoreError, stored};
 
 const SELECT: &str = "
     SELECT k.id, k.lookup_id, k.key_hash, k.name, k.environment, k.permissions, k.allowed_ips,
-           k.expires_at, k.disabled, k.revoked_at,
+           k.expires_at, k.disabled, k.revoked_at, k.rate, k.quota,
            u.id AS owner_id, u.email, u.subscription_tier, u.is_locked, u.locked_until,
            u.deleted_at IS NOT NULL AS is_deleted,
            (SELECT json_group_array(role) FROM
@@ -58,7 +58,8 @@ fn find(
 
 fn read(row: &Row<'_>) -> Result<KeyRecord, StoreError> {
     let time = |column| Ok::<_, StoreError>(row.get::<_, Option<Micros>>(column)?.map(|at| at.0));
-    let lookup_id: Option<String> = row.get("lookup_id")?;
+    let text = |column| row.get::<_, Option<String>>(column);
+    let lookup_id = text("lookup_id")?;
     Ok(KeyRecord {
         id: row.get::<_, Id>("id")?.0,
         lookup_id: lookup_id.as_deref().map(stored::lookup_id).transpose()?,
@@ -70,6 +71,8 @@ fn read(row: &Row<'_>) -> Result<KeyRecord, StoreError> {
         expires_at: time("expires_at")?,
         disabled: row.get("disabled")?,
         revoked_at: time("revoked_at")?,
+        rate: text("rate")?.as_deref().map(stored::rate).transpose()?,
+        quota: text("quota")?.as_deref().map(stored::quota).transpose()?,
         owner: owner(row)?,
     })
 }

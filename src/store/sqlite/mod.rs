@@ -10,6 +10,7 @@ mod keys;
 mod lane;
 mod load;
 pub mod migrate;
+mod quota;
 mod roles;
 mod select;
 mod usage;
@@ -20,6 +21,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::params;
 use tokio::sync::Notify;
@@ -31,8 +33,9 @@ use self::values::{Id, one, run, value};
 use super::migrate::Migration;
 use super::{
     Access, Actor, Change, Committed, FeedEntry, GroupSums, Grouping, Instance, KeyFilter, KeyRow,
-    Page, PageRequest, PermissionRow, Retention, RoleRow, Rollup, RollupFilter, RollupKey, Store,
-    StoreError, UsageBatch, UsageFilter, UsagePage, UserFilter, UserRow, stored,
+    Page, PageRequest, PermissionRow, QuotaAccount, QuotaLease, Retention, RoleRow, Rollup,
+    RollupFilter, RollupKey, Store, StoreError, UsageBatch, UsageFilter, UsagePage, UserFilter,
+    UserRow, stored,
 };
 use crate::key::{Digest, KeyRecord, LookupId};
 
@@ -42,6 +45,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "core",
         up: include_str!("../../../sql/sqlite/0001_core.up.sql"),
         down: include_str!("../../../sql/sqlite/0001_core.down.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "limits",
+        up: include_str!("../../../sql/sqlite/0002_limits.up.sql"),
+        down: include_str!("../../../sql/sqlite/0002_limits.down.sql"),
     },
     Migration {
         version: 3,
@@ -238,6 +247,25 @@ impl Store for SqliteStore {
     async fn usage_count(&self) -> Result<u64, StoreError> {
         let count = |db: &mut Connection| value(db, "SELECT count(*) FROM api_usage", []);
         self.readers.run(BULK_PATIENCE, count).await
+    }
+
+    async fn lease_quota(
+        &self,
+        account: &QuotaAccount,
+        limit: u64,
+        want: u64,
+    ) -> Result<QuotaLease, StoreError> {
+        let account = *account;
+        self.writer.run(PATIENCE, move |db| quota::lease(db, &account, limit, want)).await
+    }
+
+    async fn settle_quotas(&self, deltas: &[(QuotaAccount, i64)]) -> Result<(), StoreError> {
+        let deltas = deltas.to_vec();
+        self.writer.run(PATIENCE, move |db| quota::settle(db, &deltas)).await
+    }
+
+    async fn forget_quotas(&self, before: Timestamp) -> Result<(), StoreError> {
+        self.writer.run(BULK_PATIENCE, move |db| quota::forget(db, before)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

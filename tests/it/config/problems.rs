@@ -181,7 +181,6 @@ fn what_is_not_built_yet_is_refused_and_not_ignored() {
         ("[proxy]", "enforce = false"),
         ("[tiers.free]", "rate = \"60/min\"\nquota = \"10000/month\""),
         ("[forward_auth]", "listen = \"127.0.0.1:9091\""),
-        ("[limits]", "default_tier = \"free\""),
         ("[lockout]", "window = \"15min\""),
         ("[[webhooks]]", "url = \"https://example.com\""),
         ("[upstreams.app]", "balance = \"least-connections\""),
@@ -207,6 +206,27 @@ fn a_spool_and_a_retention_that_cannot_be_meant_are_refused() {
     assert!(told.contains("too small for a spool"), "{told}");
     let told = one_problem("[usage]", "retention = { raw = \"90 days\" }");
     assert!(told.contains("is not a duration"), "{told}");
+}
+
+#[test]
+fn limits_that_cannot_be_meant_are_refused() {
+    for (section, line, expected) in [
+        ("[tiers.free]", "rate = \"60\"", "`60` is not a rate"),
+        ("[tiers.free]", "rate = \"2000000/s\"", "is not a rate"),
+        ("[tiers.free]", "quota = \"10/s\"", "`10/s` is not a quota"),
+        ("[tiers.free]", "burst = 5", "`burst` says nothing without `rate`"),
+        ("[limits]", "default_tier = \"free\"", "`free` is not a tier"),
+        ("[limits]", "max_limiters = 0", "must be between 1 and"),
+        ("[limits]", "backend = \"http://cache\"", "is not the address of a Redis server"),
+        ("[limits]", "backend = \"rediss://cache\"", "TLS is not available"),
+    ] {
+        let told = one_problem(section, line);
+        assert!(told.contains(expected), "{section} {line}: {told}");
+    }
+    let tiers =
+        format!("{MINIMAL}\n[tiers.free]\nrate = \"1/s\"\n[limits]\ndefault_tier = \"fre\"");
+    let told = File::new(tiers).refused();
+    assert!(told.contains("did you mean `free`?"), "{told}");
 }
 
 #[test]

@@ -131,7 +131,6 @@ fn lookalike_routes_are_odd() {
 #[test]
 fn options_that_are_not_built_yet_are_refused() {
     for line in [
-        "rate = \"100/s\"",
         "cors = { origins = [\"https://example.com\"] }",
         "shadow = true",
         "allow_encoded_slash = true",

@@ -52,6 +52,8 @@ pub fn record(minted: &MintedKey, patterns: &[&str]) -> KeyRecord {
         expires_at: None,
         disabled: false,
         revoked_at: None,
+        rate: None,
+        quota: None,
         owner: Owner {
             id: Uuid::from_u128(2),
             email: "owner@example.com".into(),

@@ -7,6 +7,8 @@ mod key_states;
 mod limits;
 mod outage;
 mod paths;
+mod quotas;
+mod rates;
 mod reload;
 mod revocation;
 mod streaming;

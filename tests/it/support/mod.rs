@@ -3,5 +3,6 @@
 pub mod gateway;
 pub mod load;
 pub mod postgres;
+pub mod redis;
 pub mod relay;
 pub mod upstream;

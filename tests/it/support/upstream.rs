@@ -39,7 +39,8 @@ pub struct Upstream {
 impl Upstream {
     /// Answers everything with 200; a few names in the path ask for more:
     /// `drip` streams ten chunks, one every 100 ms; `slow` takes 600 ms; `echo` sends the body
-    /// back; `teapot` is 418; `big` is 4 MiB.
+    /// back; `teapot` is 418; `big` is 4 MiB; `limited` tells of limits
+    /// of its own.
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let addr = listener.local_addr().expect("it is bound");
@@ -87,6 +88,9 @@ async fn answer(State(upstream): State<Upstream>, request: Request) -> Response 
     match &*path {
         path if path.contains("echo") => body.into_response(),
         path if path.contains("teapot") => StatusCode::IM_A_TEAPOT.into_response(),
+        path if path.contains("limited") => {
+            ([("x-ratelimit-limit", "7"), ("ratelimit", "\"own\";r=7")], "").into_response()
+        }
         path if path.contains("big") => vec![b'x'; 4 << 20].into_response(),
         _ => "the upstream's answer".into_response(),
     }

@@ -13,22 +13,23 @@ pub struct KeyBody {
     pub environment: Environment,
     pub expires_at: Option<Timestamp>,
     pub allowed_ips: Vec<IpNet>,
+    pub rate: Option<String>,
+    pub quota: Option<String>,
     pub metadata: Option<Value>,
 }
 
 impl FromMembers for KeyBody {
     fn from_members(members: &mut Members) -> Result<Self, ApiError> {
-        let body = KeyBody {
+        Ok(KeyBody {
             name: members.required("name", value::name)?,
             permissions: members.required("permissions", value::patterns)?,
             environment: members.optional("environment", value::environment)?.unwrap_or_default(),
             expires_at: members.optional("expires_at", value::time)?,
             allowed_ips: members.optional("allowed_ips", value::networks)?.unwrap_or_default(),
+            rate: members.optional("rate", value::rate)?,
+            quota: members.optional("quota", value::quota)?,
             metadata: members.optional("metadata", value::metadata)?,
-        };
-        members.optional("rate", value::not_yet)?;
-        members.optional("quota", value::not_yet)?;
-        Ok(body)
+        })
     }
 }
 
@@ -72,7 +73,8 @@ mod tests {
     #[test]
     fn a_member_that_nobody_holds_to_is_refused() {
         let with = |member: &str| format!(r#"{{"name":"ci","permissions":[],{member}}}"#);
-        assert_eq!(refused_field(&with(r#""rate":"5/s""#)), "rate");
+        assert_eq!(refused_field(&with(r#""rate":"5 a second""#)), "rate");
+        assert_eq!(refused_field(&with(r#""quota":"5/s""#)), "quota");
         assert_eq!(refused_field(&with(r#""permission":["*"]"#)), "permission");
         assert_eq!(refused_field(&with(r#""user_id":"x""#)), "user_id");
         assert!(read(&with(r#""rate":null,"quota":null"#)).is_ok());

@@ -3,6 +3,7 @@
 pub mod bounds;
 pub mod feed;
 pub mod keys;
+pub mod quotas;
 pub mod roles;
 pub mod usage;
 pub mod users;
@@ -46,6 +47,9 @@ macro_rules! conformance {
                 without_overlap_the_old_key_is_revoked, rotating_does_not_enable,
                 imported_keys_are_found_by_digest, ids_and_digests_are_unique,
                 keys_are_filtered, a_key_needs_a_living_owner;
+            quotas: leases_together_never_exceed_the_quota, a_raised_quota_is_leased_at_once,
+                what_is_given_back_can_be_leased_again, what_passed_without_a_lease_counts,
+                periods_and_holders_are_counted_apart, past_periods_are_forgotten;
             roles: a_role_changes_what_its_holders_keys_may_do,
                 a_deleted_role_is_taken_from_its_holders, built_in_is_protected,
                 role_and_permission_names_are_unique, unknown_roles_are_named;

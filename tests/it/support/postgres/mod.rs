@@ -84,6 +84,7 @@ impl Cluster {
                 let cluster = Cluster::start("");
                 cluster.execute("postgres", "CREATE DATABASE gatepost_template");
                 cluster.migrate("gatepost_template").await;
+                cluster.until_unused("gatepost_template").await;
                 cluster
             })
             .await
@@ -144,6 +145,16 @@ impl Cluster {
         );
         while !self.texts("postgres", &sessions).is_empty() {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+
+    /// A session outlives its connection for a moment, and a template must have none.
+    async fn until_unused(&self, database: &str) {
+        let sql = format!("SELECT pid FROM pg_stat_activity WHERE datname = '{database}'");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !self.texts("postgres", &sql).is_empty() {
+            assert!(Instant::now() < deadline, "somebody stays in {database}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
