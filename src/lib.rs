@@ -10,6 +10,7 @@
 //! | | [`key`] | the key format, digests, permissions, what is known of a key |
 //! | | [`policy`] | paths, routes, and which route a request matches |
 //! | 1 decision | [`decision`] | open → close → verdict; the closed enum of denials |
+//! | | [`lockout`] | who fails too often: counts, blocks, locks, in bounded memory |
 //! | 2 services | [`config`] | the TOML file, parsed into types that cannot be wrong |
 //! | | [`clock`] | the only wall clock |
 //! | | [`secret_key`] | the one secret that nodes share |
@@ -19,6 +20,8 @@
 //! | | [`directory`] | the cache in front of the store, and its change feed |
 //! | | [`usage`] | one record per request: queued, spooled on disk, written in bulk |
 //! | | [`limits`] | rates and quotas, and where callers stand with them |
+//! | | [`events`] | what an operator should know: log, store, webhooks |
+//! | | [`guard`] | the counts of `lockout`, shared with the other nodes |
 //! | | [`health`] | whether this node is ready, degraded or draining |
 //! | 3 gate | [`gate`] | the order of a decision, once |
 //! | 4 doors | [`proxy`] | the data plane, on Pingora |
@@ -33,10 +36,13 @@ pub mod policy;
 pub mod request;
 
 pub mod decision;
+pub mod lockout;
 
 pub mod clock;
 pub mod config;
 pub mod directory;
+pub mod events;
+pub mod guard;
 pub mod health;
 pub mod limits;
 pub mod metrics;

@@ -13,6 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["policy"],
     // 1 decision
     &["decision"],
+    &["lockout"],
     // 2 services
     &["clock"],
     &["config"],
@@ -23,6 +24,8 @@ const LAYERS: &[&[&str]] = &[
     &["directory"],
     &["usage"],
     &["limits"],
+    &["events"],
+    &["guard"],
     &["health"],
     // 3 gate
     &["gate"],
@@ -35,7 +38,7 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Rooms that judge: no clock, no I/O, no runtime, no framework.
-const PURE: &[&str] = &["request", "key", "policy", "decision"];
+const PURE: &[&str] = &["request", "key", "policy", "decision", "lockout"];
 const IMPURE_NAMES: &[&str] = &[
     "tokio",
     "pingora",

@@ -5,10 +5,13 @@ use std::future::pending;
 
 use async_trait::async_trait;
 use gatepost::key::{Digest, Environment, IdKey, KeyRecord, LookupId, MintedKey, Owner, Pattern};
+use gatepost::lockout::{Ledger, Lock, Recent, SecurityEvent};
 use gatepost::store::{
-    Actor, Change, Committed, FeedEntry, GroupSums, Grouping, Instance, KeyFilter, KeyRow, Page,
-    PageRequest, PermissionRow, QuotaAccount, QuotaLease, Retention, RoleRow, Rollup, RollupFilter,
-    RollupKey, Store, StoreError, UsageBatch, UsageFilter, UsagePage, UserFilter, UserRow,
+    Actor, AttemptFilter, Change, Committed, EventFilter, EventOrder, EventRow, FailedAttempts,
+    FeedEntry, GroupSums, Grouping, Instance, KeyFilter, KeyRow, LockoutFilter, LockoutRow, Page,
+    PageRequest, PermissionRow, QuotaAccount, QuotaLease, Retention, RoleChanges, RoleRow, Rollup,
+    RollupFilter, RollupKey, SecurityStore, Store, StoreError, UsageBatch, UsageFilter, UsagePage,
+    UserFilter, UserRow,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -190,6 +193,51 @@ impl Store for MemoryStore {
     }
 
     async fn usage_count(&self) -> Result<u64, StoreError> {
+        not_here()
+    }
+}
+
+#[async_trait]
+impl SecurityStore for MemoryStore {
+    async fn exchange(&self, _: &Ledger, _: Recent) -> Result<Ledger, StoreError> {
+        not_here()
+    }
+
+    async fn lockouts(
+        &self,
+        _: &LockoutFilter,
+        _: Timestamp,
+        _: &PageRequest,
+    ) -> Result<Page<LockoutRow>, StoreError> {
+        not_here()
+    }
+
+    async fn lift(&self, _: Uuid, _: &Actor) -> Result<Lock, StoreError> {
+        not_here()
+    }
+
+    async fn failed_attempts(&self, _: &AttemptFilter) -> Result<Vec<FailedAttempts>, StoreError> {
+        not_here()
+    }
+
+    async fn record_events(&self, _: &[SecurityEvent]) -> Result<Vec<Uuid>, StoreError> {
+        not_here()
+    }
+
+    async fn events(
+        &self,
+        _: &EventFilter,
+        _: EventOrder,
+        _: &PageRequest,
+    ) -> Result<Page<EventRow>, StoreError> {
+        not_here()
+    }
+
+    async fn role_changes(&self, _: Option<u64>) -> Result<RoleChanges, StoreError> {
+        not_here()
+    }
+
+    async fn forget_security(&self, _: Timestamp, _: Timestamp) -> Result<(), StoreError> {
         not_here()
     }
 }

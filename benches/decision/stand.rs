@@ -9,9 +9,12 @@ use std::time::{Duration, Instant};
 use gatepost::config::{CacheSettings, LimitSettings, Tier};
 use gatepost::decision::{Admission, Credential, Verdict};
 use gatepost::directory::Directory;
+use gatepost::events;
 use gatepost::gate::Gate;
+use gatepost::guard::Guard;
 use gatepost::key::{MintedKey, Pattern, Permission, Quota, Rate};
 use gatepost::limits::Limits;
+use gatepost::lockout::Settings;
 use gatepost::metrics::Metrics;
 use gatepost::policy::{
     Access, CredentialRules, MethodSet, PathPattern, Policy, Requirement, Route, RouteOptions,
@@ -142,7 +145,9 @@ impl Warm {
         let limits = runtime.block_on(async {
             Limits::new(store.clone(), &limits(), metrics.clone()).expect("there is no backend")
         });
-        let gate = Gate::new(Arc::clone(&directory), Arc::clone(&limits));
+        let (events, _) = events::pipeline(store.clone(), Vec::new(), "bench", metrics.clone());
+        let guard = Guard::new(Settings::default(), events);
+        let gate = Gate::new(Arc::clone(&directory), guard, Arc::clone(&limits));
         Self { gate, limits, directory, keys, store, metrics, grown_by, runtime }
     }
 

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::reader::{Document, Reader, Section};
 use super::sections::store::Origin;
-use super::sections::{later, limits, listeners, routes, services, store, tests, upstreams};
+use super::sections::{
+    later, limits, listeners, lockout, routes, services, store, tests, upstreams,
+};
 use super::{Config, Environment, Problem, Problems, Severity};
 
 /// Twenty thousand routes; what is larger is not a configuration.
@@ -65,6 +67,8 @@ fn whole(mut root: Section<'_>, origin: Origin<'_>) -> Option<Config> {
     let usage = services::usage(&mut root, origin, store.as_ref().map(|store| &store.url));
     let log = services::log(&mut root);
     let limits = limits::limits(&mut root);
+    let lockout = lockout::lockout(&mut root);
+    let webhooks = lockout::webhooks(&mut root);
     later::later(&mut root);
     Some(Config {
         proxy: proxy.settings,
@@ -76,6 +80,8 @@ fn whole(mut root: Section<'_>, origin: Origin<'_>) -> Option<Config> {
         cache,
         usage,
         limits,
+        lockout,
+        webhooks,
         log,
         warnings: Vec::new(),
     })

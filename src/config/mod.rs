@@ -18,7 +18,7 @@ pub use problem::{Problem, Problems, Severity};
 pub use settings::{
     Balance, CacheSettings, Config, HealthCheck, IdentityHeader, LimitSettings, Listen,
     LogSettings, ManagementSettings, PolicyTest, ProxySettings, Server, SharedSettings,
-    StoreSettings, StoreUrl, Tier, Upstream, UsageSettings,
+    StoreSettings, StoreUrl, Tier, Upstream, UsageSettings, Webhook, WebhookSecret, WebhookUrl,
 };
 
 /// Environment variables by name; they come in as an argument.

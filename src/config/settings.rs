@@ -3,9 +3,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use zeroize::Zeroizing;
 
 use super::{Problem, defaults};
 use crate::key::{Quota, Rate};
+use crate::lockout::{self, EventKind};
 use crate::policy::Policy;
 
 /// A whole configuration. It exists only valid.
@@ -20,6 +22,8 @@ pub struct Config {
     pub cache: CacheSettings,
     pub usage: UsageSettings,
     pub limits: LimitSettings,
+    pub lockout: lockout::Settings,
+    pub webhooks: Vec<Webhook>,
     pub log: LogSettings,
     /// What is odd but not wrong.
     pub warnings: Vec<Problem>,
@@ -231,5 +235,52 @@ pub struct SharedSettings {
 impl std::fmt::Debug for SharedSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "redis://[redacted] within {:?}", self.budget)
+    }
+}
+
+/// Somebody who is told of security events.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    pub url: WebhookUrl,
+    pub secret: WebhookSecret,
+    /// Empty is all of them.
+    pub events: Vec<EventKind>,
+}
+
+/// Where a webhook is. Its path often is what gives access, so `Debug` shows the host alone.
+#[derive(Clone)]
+pub struct WebhookUrl {
+    pub tls: bool,
+    /// A name or an address, without brackets.
+    pub host: String,
+    pub port: u16,
+    /// As it is written, for the `Host` header.
+    pub authority: String,
+    pub path: String,
+}
+
+impl std::fmt::Debug for WebhookUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.authority)
+    }
+}
+
+/// What a webhook's messages are signed with.
+#[derive(Clone)]
+pub struct WebhookSecret(Zeroizing<Vec<u8>>);
+
+impl WebhookSecret {
+    pub(super) fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for WebhookSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WebhookSecret([redacted])")
     }
 }

@@ -129,6 +129,11 @@ impl Directory {
         }
     }
 
+    /// Whether a credential is of our own making, as far as can be told without a look-up.
+    pub fn is_ours(&self, credential: &Credential) -> bool {
+        self.feed.origin.get().is_some_and(|origin| origin.slot(credential).is_some())
+    }
+
     /// Makes a change and answers when it is effective on this node.
     pub async fn commit(&self, change: Change, by: &Actor) -> Result<Committed, StoreError> {
         let reach = Reach::from(&change);

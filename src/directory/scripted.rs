@@ -14,11 +14,13 @@ use crate::decision::Credential;
 use crate::key::{
     AccountLock, Digest, Environment, Grants, IdKey, KeyRecord, LookupId, MintedKey, Owner, Pattern,
 };
+use crate::lockout::{Ledger, Lock, Recent, SecurityEvent};
 use crate::store::{
-    Actor, Change, Committed, FeedEntry, FeedSubject, GroupSums, Grouping, Instance, KeyFilter,
-    KeyRow, Page, PageRequest, PermissionRow, QuotaAccount, QuotaLease, Retention, RoleRow, Rollup,
-    RollupFilter, RollupKey, Store, StoreError, UsageBatch, UsageFilter, UsagePage, UserFilter,
-    UserRow,
+    Actor, AttemptFilter, Change, Committed, EventFilter, EventOrder, EventRow, FailedAttempts,
+    FeedEntry, FeedSubject, GroupSums, Grouping, Instance, KeyFilter, KeyRow, LockoutFilter,
+    LockoutRow, Page, PageRequest, PermissionRow, QuotaAccount, QuotaLease, Retention, RoleChanges,
+    RoleRow, Rollup, RollupFilter, RollupKey, SecurityStore, Store, StoreError, UsageBatch,
+    UsageFilter, UsagePage, UserFilter, UserRow,
 };
 
 /// What can be made to fail, each for itself.
@@ -417,5 +419,51 @@ impl Store for ScriptedStore {
 
     async fn keys(&self, _: &KeyFilter, _: &PageRequest) -> Result<Page<KeyRow>, StoreError> {
         Ok(Page { rows: Vec::new(), next: None })
+    }
+}
+
+/// Nor are attackers.
+#[async_trait]
+impl SecurityStore for ScriptedStore {
+    async fn exchange(&self, _: &Ledger, _: Recent) -> Result<Ledger, StoreError> {
+        Ok(Ledger::default())
+    }
+
+    async fn lockouts(
+        &self,
+        _: &LockoutFilter,
+        _: Timestamp,
+        _: &PageRequest,
+    ) -> Result<Page<LockoutRow>, StoreError> {
+        Ok(Page { rows: Vec::new(), next: None })
+    }
+
+    async fn lift(&self, _: Uuid, _: &Actor) -> Result<Lock, StoreError> {
+        Err(StoreError::NotFound { what: "block" })
+    }
+
+    async fn failed_attempts(&self, _: &AttemptFilter) -> Result<Vec<FailedAttempts>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn record_events(&self, _: &[SecurityEvent]) -> Result<Vec<Uuid>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn events(
+        &self,
+        _: &EventFilter,
+        _: EventOrder,
+        _: &PageRequest,
+    ) -> Result<Page<EventRow>, StoreError> {
+        Ok(Page { rows: Vec::new(), next: None })
+    }
+
+    async fn role_changes(&self, _: Option<u64>) -> Result<RoleChanges, StoreError> {
+        Ok(RoleChanges::default())
+    }
+
+    async fn forget_security(&self, _: Timestamp, _: Timestamp) -> Result<(), StoreError> {
+        Ok(())
     }
 }

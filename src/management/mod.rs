@@ -28,6 +28,7 @@ use std::sync::Arc;
 use crate::config::ManagementSettings;
 use crate::directory::Directory;
 use crate::gate::Gate;
+use crate::guard::Guard;
 use crate::health::Health;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -39,6 +40,7 @@ pub use table::route_names;
 /// What the control plane is made of.
 pub struct Parts {
     pub gate: Arc<Gate>,
+    pub guard: Arc<Guard>,
     pub directory: Arc<Directory>,
     pub settings: ManagementSettings,
     pub recorder: Recorder,

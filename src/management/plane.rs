@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use http::request::Parts as Head;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::caller::{Caller, Door, Visit};
@@ -14,6 +15,9 @@ use crate::decision::{Admission, Verdict};
 use crate::policy::Policy;
 use crate::request::RequestView;
 use crate::store::{Actor, Change, Store, UserRow};
+
+/// Clients that may follow the events at a time.
+const LISTENERS: usize = 32;
 
 /// What operations work with, and the judgement of who may call them.
 pub(super) struct ControlPlane {
@@ -27,6 +31,8 @@ pub(super) struct ControlPlane {
     hosts: Hosts,
     probes: Vec<&'static str>,
     bootstrapped: AtomicBool,
+    /// Seats of those who follow the events.
+    pub listeners: Arc<Semaphore>,
 }
 
 impl ControlPlane {
@@ -39,6 +45,7 @@ impl ControlPlane {
             hosts: Hosts::new(&parts.settings),
             probes: table::probes(),
             bootstrapped: AtomicBool::new(false),
+            listeners: Arc::new(Semaphore::new(LISTENERS)),
             parts,
         }
     }

@@ -9,7 +9,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Method;
 
 use self::Access::{Key, Probe, Public};
-use super::api::{keys, permissions, profile, roles, status, usage, users};
+use super::api::{keys, logs, permissions, profile, roles, security, status, usage, users};
 use super::plane::Plane;
 use super::wire::ApiError;
 use crate::decision::Admission;
@@ -82,8 +82,12 @@ pub(super) fn operations() -> Vec<Operation> {
 
         row(&get,    "/api/v1/admin/analytics",        "read_analytics",   Key(&["analytics:read"]),   usage::analytics),
         row(&get,    "/api/v1/admin/analytics/export", "export_analytics", Key(&["analytics:export"]), usage::export_analytics),
-        row(&get,    "/api/v1/admin/logs",             "list_logs",        Key(&["logs:read"]),        usage::logs),
-        row(&get,    "/api/v1/admin/logs/export",      "export_logs",      Key(&["logs:export"]),      usage::export_logs),
+        row(&get,    "/api/v1/admin/logs",             "list_logs",        Key(&["logs:read"]),        logs::list),
+        row(&get,    "/api/v1/admin/logs/export",      "export_logs",      Key(&["logs:export"]),      logs::export),
+        row(&get,    "/api/v1/admin/blocks",          "list_blocks",     Key(&["system:configure"]), security::blocks::list_all),
+        row(&delete, "/api/v1/admin/blocks/{id}",     "lift_block",      Key(&["system:configure"]), security::blocks::lift),
+        row(&get,    "/api/v1/admin/failed-attempts", "failed_attempts", Key(&["logs:read"]),        security::blocks::attempts),
+        row(&get,    "/api/v1/admin/events",          "follow_events",   Key(&["logs:read"]),        security::live::follow),
     ]
 }
 

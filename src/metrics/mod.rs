@@ -13,7 +13,8 @@ pub use requests::Observation;
 use requests::Requests;
 use series::Series;
 pub use services::{
-    CacheSeries, ConfigSeries, FeedSeries, HeadSeries, LimitSeries, StoreSeries, UsageSeries,
+    CacheSeries, ConfigSeries, FeedSeries, HeadSeries, LimitSeries, SecuritySeries, StoreSeries,
+    UsageSeries,
 };
 
 /// All series of this process. Whoever counts holds a handle: nothing is looked up by name.
@@ -30,6 +31,7 @@ pub struct Metrics {
     pub store: StoreSeries,
     pub usage: UsageSeries,
     pub limits: LimitSeries,
+    pub security: SecuritySeries,
 }
 
 impl Metrics {
@@ -48,6 +50,7 @@ impl Metrics {
             store: StoreSeries::new(&all),
             usage: UsageSeries::new(&all),
             limits: LimitSeries::new(&all),
+            security: SecuritySeries::new(&all),
             all,
         }
     }

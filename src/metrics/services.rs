@@ -6,6 +6,7 @@ use std::time::Instant;
 use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
 
 use super::series::Series;
+use crate::lockout::EventKind;
 
 /// Request heads that were refused before there was a request to record, by what was wrong.
 #[derive(Debug)]
@@ -46,6 +47,8 @@ pub struct StoreSeries {
     pub feed: Histogram,
     pub commit: Histogram,
     pub record_usage: Histogram,
+    pub exchange: Histogram,
+    pub record_events: Histogram,
 }
 
 #[derive(Debug)]
@@ -109,6 +112,56 @@ impl LimitSeries {
             backend_shared: backend.with_label_values(&["backend"]),
             backend_local: backend.with_label_values(&["node"]),
         }
+    }
+}
+
+/// Security events, and the messages about them.
+#[derive(Debug)]
+pub struct SecuritySeries {
+    events: Vec<IntCounter>,
+    /// The same had been noticed a moment before.
+    pub repeated: IntCounter,
+    /// The queue was full.
+    pub dropped: IntCounter,
+    pub delivered: IntCounter,
+    pub retried: IntCounter,
+    pub given_up: IntCounter,
+}
+
+impl SecuritySeries {
+    pub(super) fn new(series: &Series) -> Self {
+        let events = series.counters(
+            "security_events_total",
+            "Security events that this node noticed.",
+            &["kind"],
+        );
+        let deliveries = series.counters(
+            "webhook_deliveries_total",
+            "Attempts to tell webhooks of security events, by how they ended.",
+            &["result"],
+        );
+        let of = |result: &str| deliveries.with_label_values(&[result]);
+        Self {
+            events: EventKind::ALL
+                .iter()
+                .map(|kind| events.with_label_values(&[kind.code()]))
+                .collect(),
+            repeated: series.counter(
+                "security_events_repeated_total",
+                "Security events that had been noticed a moment before.",
+            ),
+            dropped: series.counter(
+                "security_events_dropped_total",
+                "Security events lost because too many came at once.",
+            ),
+            delivered: of("delivered"),
+            retried: of("retried"),
+            given_up: of("given_up"),
+        }
+    }
+
+    pub fn event(&self, kind: EventKind) {
+        self.events[kind as usize].inc();
     }
 }
 
@@ -211,6 +264,8 @@ impl StoreSeries {
             feed: of("feed"),
             commit: of("commit"),
             record_usage: of("record_usage"),
+            exchange: of("exchange"),
+            record_events: of("record_events"),
         }
     }
 }

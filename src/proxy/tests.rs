@@ -16,7 +16,10 @@ use crate::config::{
     Upstream, UsageSettings,
 };
 use crate::directory::Directory;
+use crate::events;
+use crate::guard::Guard;
 use crate::limits::Limits;
+use crate::lockout;
 use crate::policy::{Access, CredentialRules, KeySource, PathPattern, Policy, Route, RouteOptions};
 use crate::store::{self, Store};
 use crate::usage;
@@ -185,6 +188,8 @@ impl Gateway {
         let spooled = UsageSettings::new(spool.path().to_owned());
         let limits = Limits::new(Arc::clone(&store), &LimitSettings::default(), metrics.clone());
         let limits = limits.expect("there is no backend");
+        let (events, _) = events::pipeline(Arc::clone(&store), vec![], "test", metrics.clone());
+        let guard = Guard::new(lockout::Settings::default(), events);
         let (recorder, _) =
             usage::pipeline(store, &spooled, Arc::clone(&metrics)).expect("a spool");
         let health = Health::new(Arc::clone(&directory));
@@ -195,7 +200,7 @@ impl Gateway {
         let upstreams = vec![upstream("orders", seen.address), upstream("away", away)];
         let (live, _) = Live::new(policy(), upstreams, settings(trusted)).expect("they are valid");
         let parts = Parts {
-            gate: Arc::new(Gate::new(directory, limits)),
+            gate: Arc::new(Gate::new(directory, guard, limits)),
             live: Arc::new(ArcSwap::from_pointee(live)),
             recorder,
             metrics,

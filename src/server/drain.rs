@@ -61,6 +61,8 @@ async fn finish(node: Node) {
     if let Err(error) = node.leases.await {
         tracing::error!(%error, "the keeper of quotas ended");
     }
+    let _ = node.stop_guard.send(true);
+    let _ = node.sharing.await;
     let _ = node.stop_management.send(true);
     if tokio::time::timeout(Duration::from_secs(2), node.management).await.is_err() {
         tracing::warn!("the management listener did not end in time");

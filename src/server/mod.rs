@@ -19,7 +19,9 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::directory::Directory;
+use crate::events;
 use crate::gate::Gate;
+use crate::guard::{self, Guard};
 use crate::health::Health;
 use crate::limits::{BackendError, Limits};
 use crate::management;
@@ -75,6 +77,9 @@ struct Node {
     store_failed: JoinHandle<ServeError>,
     stop_management: watch::Sender<bool>,
     stop_usage: watch::Sender<bool>,
+    /// What was counted of failed attempts, for the other nodes and the next start.
+    sharing: JoinHandle<()>,
+    stop_guard: watch::Sender<bool>,
 }
 
 /// Serves until a signal says otherwise, then drains and flushes.
@@ -131,9 +136,18 @@ async fn start(
     });
 
     let health = Health::new(directory.clone());
-    let limits = Limits::new(store.clone(), &config.limits, metrics.clone())?;
-    let gate = Arc::new(Gate::new(directory.clone(), limits.clone()));
     let node_name: Arc<str> = node_name().into();
+    let (events, event_worker) =
+        events::pipeline(store.clone(), config.webhooks.clone(), &node_name, metrics.clone());
+    tokio::spawn(event_worker.run());
+    let guard = Guard::new(config.lockout.clone(), events);
+    let (stop_guard, mut guard_stopped) = watch::channel(false);
+    let sharing = guard::Worker::new(guard.clone(), directory.clone(), metrics.clone());
+    let sharing = tokio::spawn(sharing.run(async move {
+        let _ = guard_stopped.wait_for(|stopped| *stopped).await;
+    }));
+    let limits = Limits::new(store.clone(), &config.limits, metrics.clone())?;
+    let gate = Arc::new(Gate::new(directory.clone(), guard.clone(), limits.clone()));
 
     let (recorder, worker) = usage::pipeline(store, &config.usage, metrics.clone())?;
     let (stop_usage, mut usage_stopped) = watch::channel(false);
@@ -154,6 +168,7 @@ async fn start(
 
     let app = management::app(management::Parts {
         gate: gate.clone(),
+        guard: guard.clone(),
         directory,
         settings: config.management.clone(),
         recorder: recorder.clone(),
@@ -170,7 +185,7 @@ async fn start(
     }));
 
     let settings = config.proxy.clone();
-    let reloader = Reloader::start(config, source, limits, metrics.clone()).await;
+    let reloader = Reloader::start(config, source, limits, guard, metrics.clone()).await;
     let reloader = Arc::new(reloader.map_err(ServeError::Proxy)?);
     let parts = proxy::Parts {
         gate,
@@ -194,6 +209,8 @@ async fn start(
         store_failed,
         stop_management,
         stop_usage,
+        sharing,
+        stop_guard,
     })
 }
 

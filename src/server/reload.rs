@@ -11,6 +11,7 @@ use tokio::time::interval;
 
 use super::beside;
 use crate::config::{Config, Environment};
+use crate::guard::Guard;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::proxy::Live;
@@ -32,6 +33,7 @@ pub struct Reloader {
     live: Arc<ArcSwap<Live>>,
     limits: Arc<Limits>,
     metrics: Arc<Metrics>,
+    guard: Arc<Guard>,
     /// What only a restart changes, as it was at the start.
     fixed: String,
     running: Mutex<Running>,
@@ -40,6 +42,8 @@ pub struct Reloader {
 struct Running {
     /// Of the content that was read last, whether it was valid or not.
     content: Option<blake3::Hash>,
+    /// Of the routes in use: when others take their place, refusals have to settle.
+    routes: blake3::Hash,
     /// Ends what runs beside the configuration in use.
     stop: watch::Sender<bool>,
 }
@@ -53,15 +57,17 @@ impl Reloader {
         config: Config,
         source: Source,
         limits: Arc<Limits>,
+        guard: Arc<Guard>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, String> {
         let content = fingerprint(&source);
         let fixed = fixed(&config);
+        let routes = routes(&config);
         let (live, stop) = prepare(config).await?;
         let live = Arc::new(ArcSwap::from_pointee(live));
         metrics.config.loaded(true);
-        let running = Mutex::new(Running { content, stop });
-        Ok(Self { source, live, limits, metrics, fixed, running })
+        let running = Mutex::new(Running { content, routes, stop });
+        Ok(Self { source, live, limits, metrics, guard, fixed, running })
     }
 
     /// What the proxy serves by.
@@ -91,14 +97,21 @@ impl Reloader {
         let Source { path, environment } = &self.source;
         let config = Config::load(path, environment).map_err(|error| error.to_string())?;
         if fixed(&config) != self.fixed {
-            tracing::warn!("listeners, store, cache, usage and log settings need a restart");
+            tracing::warn!(
+                "listeners, store, cache, usage, webhook and log settings need a restart"
+            );
         }
         let names: Vec<&str> = config.policy.routes().iter().map(|route| &*route.name).collect();
         self.metrics.know(&names);
         let limits = config.limits.clone();
+        let (lockout, routes) = (config.lockout.clone(), routes(&config));
         let (live, stop) = prepare(config).await?;
         self.limits.reconfigure(&limits);
         self.live.store(Arc::new(live));
+        self.guard.reload(lockout);
+        if std::mem::replace(&mut running.routes, routes) != routes {
+            self.guard.routes_changed();
+        }
         let old = std::mem::replace(&mut running.stop, stop);
         let _ = old.send(true);
         Ok(())
@@ -142,10 +155,14 @@ async fn prepare(config: Config) -> Result<(Live, watch::Sender<bool>), String> 
 
 /// What only a restart changes.
 fn fixed(config: &Config) -> String {
-    let Config { proxy, management, store, cache, usage, limits, log, .. } = config;
+    let Config { proxy, management, store, cache, usage, limits, webhooks, log, .. } = config;
     let limits = (&limits.backend, limits.max_limiters);
     let doors = (&proxy.listen, proxy.threads, proxy.head_deadline, proxy.grace, management);
-    format!("{doors:?} {store:?} {cache:?} {usage:?} {limits:?} {log:?}")
+    format!("{doors:?} {store:?} {cache:?} {usage:?} {limits:?} {webhooks:?} {log:?}")
+}
+
+fn routes(config: &Config) -> blake3::Hash {
+    blake3::hash(format!("{:?}", config.policy.routes()).as_bytes())
 }
 
 fn fingerprint(source: &Source) -> Option<blake3::Hash> {

@@ -4,8 +4,8 @@ use uuid::Uuid;
 
 use super::{
     Actor, Change, Committed, GroupSums, Grouping, KeyFilter, KeyRow, Page, PageRequest,
-    PermissionRow, Retention, RoleRow, Rollup, RollupFilter, RollupKey, UsageBatch, UsageFilter,
-    UsagePage, UserFilter, UserRow,
+    PermissionRow, Retention, RoleRow, Rollup, RollupFilter, RollupKey, SecurityStore, UsageBatch,
+    UsageFilter, UsagePage, UserFilter, UserRow,
 };
 use super::{QuotaAccount, QuotaLease};
 use crate::key::{Digest, IdKey, KeyRecord, LookupId};
@@ -31,7 +31,7 @@ use crate::key::{Digest, IdKey, KeyRecord, LookupId};
 /// - **Nothing hangs.** Every call answers within a second or so; a store that does not is
 ///   [`StoreError::Unavailable`], and so is one that cannot be reached.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: SecurityStore {
     /// Who this store is: constant for its life, made by the first migration.
     async fn instance(&self) -> Result<Instance, StoreError>;
 

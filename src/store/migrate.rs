@@ -228,10 +228,7 @@ mod tests {
     fn both_dialects_have_the_same_numbers_and_plain_line_ends() {
         let numbers = |known: &[Migration]| known.iter().map(|m| m.version).collect::<Vec<_>>();
         assert_eq!(numbers(postgres::MIGRATIONS), numbers(sqlite::MIGRATIONS));
-        assert_eq!(
-            numbers(postgres::MIGRATIONS),
-            (1..=numbers(postgres::MIGRATIONS).len() as u32).collect::<Vec<_>>()
-        );
+        assert!(numbers(postgres::MIGRATIONS).is_sorted_by(|one, next| one < next));
         for migration in postgres::MIGRATIONS.iter().chain(sqlite::MIGRATIONS) {
             assert!(!migration.up.contains('\r') && !migration.down.contains('\r'));
         }

@@ -8,6 +8,7 @@ mod contract;
 mod quota;
 mod rollup;
 mod rows;
+mod security;
 mod stored;
 mod usage;
 mod violation;
@@ -28,6 +29,10 @@ pub use rollup::{
     Dimension, GroupSums, Grouping, Rollup, RollupFilter, RollupKey, Sums, bounds, minute,
 };
 pub use rows::{KeyFilter, KeyRow, Page, PageRequest, PermissionRow, RoleRow, UserFilter, UserRow};
+pub use security::{
+    AttemptFilter, EventFilter, EventOrder, EventRow, FailedAttempts, LockoutFilter, LockoutRow,
+    RoleChanges, SecurityStore,
+};
 pub use usage::{Retention, UsageBatch, UsageFilter, UsagePage, UsageRecord, UsageRow};
 
 use crate::config::{StoreSettings, StoreUrl};

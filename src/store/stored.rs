@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{FeedSubject, StoreError};
 use crate::key::{Digest, Environment, IdKey, LookupId, Pattern, Permission, Quota, Rate};
+use crate::lockout::{Source, Target};
 
 pub(super) fn unreadable(what: &str) -> StoreError {
     StoreError::Incompatible(format!("a row holds {what} that cannot be read"))
@@ -82,6 +83,36 @@ pub(super) fn feed_subject(kind: &str, subject: &str) -> Result<FeedSubject, Sto
 
 /// The cursor of a list that is ordered by id.
 pub(super) fn cursor(after: Option<&str>) -> Result<Option<Uuid>, StoreError> {
+    let parse = |text: &str| text.parse().map_err(|_| StoreError::Invalid("the cursor is unknown"));
+    after.map(parse).transpose()
+}
+
+/// A source as it is kept; empty is none.
+pub(super) fn source_text(source: Option<Source>) -> String {
+    source.map_or_else(String::new, |source| source.to_string())
+}
+
+pub(super) fn source(text: &str) -> Result<Option<Source>, StoreError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    Source::parse(text).map(Some).ok_or_else(|| unreadable("a source"))
+}
+
+pub(super) fn target(
+    kind: &str,
+    subject: Uuid,
+    source: Option<Source>,
+) -> Result<Target, StoreError> {
+    Target::from_parts(kind, subject, source).ok_or_else(|| unreadable("a kind of lock"))
+}
+
+pub(super) fn strikes(number: i64) -> u8 {
+    number.clamp(0, i64::from(u8::MAX)) as u8
+}
+
+/// The cursor of a list that is ordered by a number.
+pub(super) fn number_cursor(after: Option<&str>) -> Result<Option<i64>, StoreError> {
     let parse = |text: &str| text.parse().map_err(|_| StoreError::Invalid("the cursor is unknown"));
     after.map(parse).transpose()
 }

@@ -5,6 +5,7 @@ mod config;
 mod decision;
 mod gateway;
 mod management;
+mod security;
 mod store;
 mod support;
 mod usage;

@@ -5,6 +5,7 @@ mod conflicts;
 pub(super) mod later;
 pub(super) mod limits;
 pub(super) mod listeners;
+pub(super) mod lockout;
 pub(super) mod routes;
 pub(super) mod services;
 pub(super) mod store;

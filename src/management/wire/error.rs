@@ -37,6 +37,8 @@ pub enum ApiError {
     BodyTooLarge,
     UnsupportedMediaType,
     MisdirectedRequest,
+    /// As many as there may be follow the events already.
+    TooManyListeners,
     NotBootstrapped,
     StoreUnavailable {
         cause: String,
@@ -75,6 +77,7 @@ impl ApiError {
             ApiError::BodyTooLarge => Denial::BodyTooLarge.code(),
             ApiError::UnsupportedMediaType => "unsupported_media_type",
             ApiError::MisdirectedRequest => "misdirected_request",
+            ApiError::TooManyListeners => "too_many_listeners",
             ApiError::NotBootstrapped => "not_bootstrapped",
             ApiError::StoreUnavailable { .. } => "store_unavailable",
             ApiError::Internal { .. } => Failure::Internal.code(),
@@ -94,9 +97,9 @@ impl ApiError {
             ApiError::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ApiError::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ApiError::MisdirectedRequest => StatusCode::MISDIRECTED_REQUEST,
-            ApiError::NotBootstrapped | ApiError::StoreUnavailable { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            ApiError::TooManyListeners
+            | ApiError::NotBootstrapped
+            | ApiError::StoreUnavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             ApiError::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -123,6 +126,7 @@ impl ApiError {
             ApiError::MisdirectedRequest => {
                 "This listener does not go by that Host; see `[management] hosts`".into()
             }
+            ApiError::TooManyListeners => "As many as may follow the events do already".into(),
             ApiError::NotBootstrapped => {
                 "There is no administrator yet: run `gatepost bootstrap`".into()
             }

@@ -7,6 +7,7 @@ mod members;
 mod params;
 mod path;
 mod problem;
+mod stream;
 pub mod value;
 
 pub use answer::{Answer, created, list, no_content, ok};
@@ -15,3 +16,4 @@ pub use error::{ApiError, Whose};
 pub use members::Members;
 pub use params::{ListKey, Params};
 pub use path::{Id, Named, parse_id};
+pub use stream::streamed;

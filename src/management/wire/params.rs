@@ -24,7 +24,6 @@ pub struct Params {
 pub enum ListKey {
     Id,
     Name,
-    /// In the order of arrival.
     Number,
 }
 
@@ -47,6 +46,13 @@ impl Params {
                 Err(invalid(name, format!("is not a parameter of this list: it takes `{known}`")))
             }
         }
+    }
+
+    /// One parameter, by which it is told who reads them all.
+    pub fn peek(uri: &Uri, name: &str) -> Result<Option<String>, ApiError> {
+        let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri);
+        let Query(pairs) = pairs.map_err(|_| invalid("query", "is not a list of parameters"))?;
+        Ok(pairs.into_iter().find(|(key, _)| key == name).map(|(_, value)| value))
     }
 
     /// A parameter that may be absent. `parse` answers `None` for what it cannot take.

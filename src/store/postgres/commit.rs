@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::listen::CHANNEL;
 use super::pool::MANAGEMENT;
 use super::query::{one, run, transaction, value};
-use super::{keys, roles, users};
+use super::{keys, roles, security, users};
 use crate::store::audit::{self, Subject};
 use crate::store::{Actor, Change, Committed, NewKey, NewUser, StoreError};
 
@@ -48,7 +48,10 @@ async fn effect(db: &ClientWrapper, change: Change, by: &Actor) -> Result<(), St
         Change::UpdateUser { id, patch } => users::update(db, id, patch, by).await,
         Change::DeleteUser { id } => users::delete(db, id, by).await,
         Change::LockUser { id, until, reason } => users::lock(db, id, until, reason, by).await,
-        Change::UnlockUser { id } => users::unlock(db, id, by).await,
+        Change::UnlockUser { id } => {
+            users::unlock(db, id, by).await?;
+            security::forgive(db, id, by).await
+        }
         Change::AddRoles { user, roles } => users::add_roles(db, user, &roles, by).await,
         Change::RemoveRole { user, role } => users::remove_role(db, user, &role, by).await,
         Change::CreateRole(role) => roles::create(db, &role, by).await,

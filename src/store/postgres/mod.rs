@@ -15,6 +15,7 @@ mod pool;
 mod query;
 mod quota;
 mod roles;
+mod security;
 mod tls;
 mod usage;
 mod users;
@@ -58,6 +59,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "usage",
         up: include_str!("../../../sql/postgres/0003_usage.up.sql"),
         down: include_str!("../../../sql/postgres/0003_usage.down.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "security",
+        up: include_str!("../../../sql/postgres/0004_security.up.sql"),
+        down: include_str!("../../../sql/postgres/0004_security.down.sql"),
     },
 ];
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::values::{Id, Json, Micros, one, run, value};
-use super::{keys, roles, users};
+use super::{keys, roles, security, users};
 use crate::store::audit::{self, Subject};
 use crate::store::{Actor, Change, Committed, NewKey, NewUser, StoreError};
 
@@ -39,7 +39,10 @@ fn effect(db: &Connection, change: Change, by: &Actor) -> Result<(), StoreError>
         Change::UpdateUser { id, patch } => users::update(db, id, patch, by),
         Change::DeleteUser { id } => users::delete(db, id, by),
         Change::LockUser { id, until, reason } => users::lock(db, id, until, reason, by),
-        Change::UnlockUser { id } => users::unlock(db, id, by),
+        Change::UnlockUser { id } => {
+            users::unlock(db, id, by)?;
+            security::forgive(db, id, by)
+        }
         Change::AddRoles { user, roles } => users::add_roles(db, user, &roles, by),
         Change::RemoveRole { user, role } => users::remove_role(db, user, &role, by),
         Change::CreateRole(role) => roles::create(db, &role, by),

@@ -12,6 +12,7 @@ mod load;
 pub mod migrate;
 mod quota;
 mod roles;
+mod security;
 mod select;
 mod usage;
 mod users;
@@ -57,6 +58,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "usage",
         up: include_str!("../../../sql/sqlite/0003_usage.up.sql"),
         down: include_str!("../../../sql/sqlite/0003_usage.down.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "security",
+        up: include_str!("../../../sql/sqlite/0004_security.up.sql"),
+        down: include_str!("../../../sql/sqlite/0004_security.down.sql"),
     },
 ];
 

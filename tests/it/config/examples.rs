@@ -70,7 +70,7 @@ fn the_reference_names_every_key() {
 fn the_reference_knows_what_it_comments_out() {
     let uncommented: Vec<&str> = REFERENCE.lines().map(uncomment).collect();
     let file = File::new(uncommented.join("\n"));
-    let environment = Environment::from([("WEBHOOK_SECRET".into(), "x".into())]);
+    let environment = Environment::from([("WEBHOOK_SECRET".into(), "x".repeat(24))]);
     let gatepost::config::ConfigError::Invalid(problems) =
         Config::load(&file.path(), &environment).unwrap_err()
     else {

@@ -16,7 +16,7 @@ use crate::management::power;
 use crate::management::wire::{
     Answer, ApiError, Id, ListKey, Named, Params, Parsed, created, list, no_content, ok,
 };
-use crate::store::{Change, NewUser, UserFilter, UserPatch};
+use crate::store::{AttemptFilter, Change, NewUser, UserFilter, UserPatch};
 
 pub async fn list_all(State(plane): State<Plane>, uri: Uri) -> Answer {
     let (filter, page) = Params::read(&uri, |params| {
@@ -110,7 +110,8 @@ pub async fn lock(
 }
 
 pub async fn unlock(State(plane): State<Plane>, caller: Caller, Id(id): Id) -> Answer {
-    plane.commit(Change::UnlockUser { id }, &caller).await?;
+    let by = plane.commit(Change::UnlockUser { id }, &caller).await?;
+    plane.parts.guard.forgive(id, by.at);
     no_content()
 }
 
@@ -136,5 +137,8 @@ pub async fn remove_role(
 }
 
 async fn load(plane: &ControlPlane, id: Uuid) -> Result<UserView, ApiError> {
-    Ok(UserView::new(plane.user(id).await?, clock::now()))
+    let filter = AttemptFilter { user_id: Some(id), source: None };
+    let attempts = plane.store().failed_attempts(&filter).await?;
+    let failed_attempts = attempts.iter().map(|attempts| attempts.count).sum();
+    Ok(UserView::new(plane.user(id).await?, clock::now()).with_attempts(failed_attempts))
 }

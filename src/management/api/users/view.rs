@@ -17,6 +17,9 @@ pub struct UserView {
     roles: Vec<String>,
     created_at: Timestamp,
     updated_at: Timestamp,
+    /// Guesses and misuses that are remembered; lists leave it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed_attempts: Option<u64>,
 }
 
 impl UserView {
@@ -34,6 +37,11 @@ impl UserView {
             roles: row.roles,
             created_at: row.created_at,
             updated_at: row.updated_at,
+            failed_attempts: None,
         }
+    }
+
+    pub(super) fn with_attempts(self, count: u64) -> Self {
+        Self { failed_attempts: Some(count), ..self }
     }
 }
