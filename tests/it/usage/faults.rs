@@ -39,7 +39,7 @@ fn recorded(cluster: &Cluster, route: &str) -> BTreeSet<String> {
 
 fn assert_all_answered(ledger: &Ledger) {
     assert_eq!(ledger.answered(), ledger.status(200), "{ledger:?}");
-    assert!(ledger.answered() > 100, "{ledger:?}");
+    assert!(ledger.answered() > 10, "{ledger:?}");
     assert!(ledger.lost.is_empty(), "{ledger:?}");
 }
 
