@@ -17,7 +17,7 @@ use gatepost::decision::{self, Opening, Question};
 use gatepost::key::{Digest, IdKey, ParsedKey};
 use gatepost::policy::{Policy, check_target};
 
-use stand::{Request, Warm, credential, policy, resident};
+use stand::{Request, Warm, credential, policy};
 
 /// What Gatepost is built with.
 #[global_allocator]

@@ -4,8 +4,8 @@ use uuid::Uuid;
 
 use super::{
     Actor, Change, Committed, GroupSums, Grouping, KeyFilter, KeyRow, Page, PageRequest,
-    PermissionRow, Retention, RoleRow, Rollup, RollupFilter, RollupKey, SecurityStore, UsageBatch,
-    UsageFilter, UsagePage, UserFilter, UserRow,
+    PermissionRow, QuotaAccount, QuotaLease, Retention, RoleRow, Rollup, RollupFilter, RollupKey,
+    SecurityStore, UsageBatch, UsageFilter, UsagePage, UserFilter, UserRow,
 };
 use crate::key::{Digest, IdKey, KeyRecord, LookupId};
 
