@@ -180,8 +180,6 @@ fn what_is_not_built_yet_is_refused_and_not_ignored() {
     for (section, line) in [
         ("[proxy]", "enforce = false"),
         ("[forward_auth]", "listen = \"127.0.0.1:9091\""),
-        ("[lockout]", "window = \"15min\""),
-        ("[[webhooks]]", "url = \"https://example.com\""),
         ("[upstreams.app]", "balance = \"least-connections\""),
         ("[upstreams.app]", "identity = [\"assertion\"]"),
     ] {
