@@ -1,6 +1,6 @@
 # The two commands of the README, and what CI runs after them. Each installs what it is missing.
 
-.PHONY: demo test lint bench bench-proxy
+.PHONY: demo test lint bench bench-proxy fuzz deny
 
 demo:
 	@deploy/prerequisites.sh cc cmake
@@ -9,7 +9,7 @@ demo:
 # Everything but the heavy groups, real Postgres included: well under 20 minutes on two cores with
 # an empty build folder.
 test: lint
-	@deploy/prerequisites.sh cc cmake openssl postgres redis
+	@deploy/prerequisites.sh cc cmake curl openssl postgres redis
 	cargo test --locked
 
 lint:
@@ -27,3 +27,21 @@ bench-proxy:
 	@deploy/prerequisites.sh cc cmake wrk valgrind
 	cargo bench --locked --bench proxy
 	cargo bench --locked --bench proxy -- --callgrind
+
+# A minute for each parser that an attacker meets first. Coverage needs an unstable compiler flag,
+# which the stable compiler is told to take; a sanitizer has nothing to find without unsafe code.
+fuzz:
+	@deploy/prerequisites.sh cc c++ cmake
+	@cargo fuzz --version >/dev/null 2>&1 || { echo "missing: cargo install --locked cargo-fuzz"; exit 1; }
+	@for target in target key head config; do \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$target -- -max_total_time=60 || exit 1; \
+	done
+
+# What we are made of: licences, sources, banned crates; and the advisories where the network has
+# their database.
+deny:
+	@cargo deny --version >/dev/null 2>&1 || { echo "missing: cargo install --locked cargo-deny"; exit 1; }
+	cargo deny --config .deny.toml check bans licenses sources
+	@cargo deny --config .deny.toml fetch db >/dev/null 2>&1 \
+		&& cargo deny --config .deny.toml check advisories \
+		|| echo "the advisory database cannot be had here: advisories are NOT checked"

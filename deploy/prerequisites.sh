@@ -9,7 +9,9 @@ have_postgres() { command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/i
 for want in "$@"; do
     case "$want" in
         cc) command -v cc >/dev/null || missing="$missing gcc libc6-dev" ;;
+        c++) command -v c++ >/dev/null || missing="$missing g++" ;;
         cmake) command -v cmake >/dev/null || missing="$missing cmake" ;;
+        curl) command -v curl >/dev/null || missing="$missing curl" ;;
         make) command -v make >/dev/null || missing="$missing make" ;;
         openssl) command -v openssl >/dev/null || missing="$missing openssl" ;;
         postgres) have_postgres || missing="$missing postgresql" ;;

@@ -7,6 +7,9 @@ use std::time::Duration;
 pub(super) const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 pub(super) const GRACE: Duration = Duration::from_secs(30);
 pub(super) const KEEPALIVE: Duration = Duration::from_secs(60);
+/// Connections at once: what 1 GiB holds, and a sixteenth of it for one source.
+pub(super) const MAX_CONNECTIONS: u64 = 16_384;
+pub(super) const MAX_CONNECTIONS_PER_SOURCE: u64 = 1_024;
 pub(super) const REALM: &str = "gatepost";
 
 /// `[management]`: this machine alone.

@@ -57,7 +57,7 @@ impl Config {
 
 /// Every section, in the order of the reference file.
 fn whole(mut root: Section<'_>, origin: Origin<'_>) -> Option<Config> {
-    let proxy = listeners::proxy(&mut root);
+    let proxy = listeners::proxy(&mut root, origin.folder());
     let management = listeners::management(&mut root, &proxy.settings.listen);
     let store = store::store(&mut root, origin);
     let upstreams = upstreams::upstreams(&mut root);

@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 pub use load::ConfigError;
 pub use problem::{Problem, Problems, Severity};
 pub use settings::{
-    Balance, CacheSettings, Config, HealthCheck, IdentityHeader, LimitSettings, Listen,
-    LogSettings, ManagementSettings, PolicyTest, ProxySettings, Server, SharedSettings,
+    Balance, CacheSettings, Certificate, Config, HealthCheck, IdentityHeader, LimitSettings,
+    Listen, LogSettings, ManagementSettings, PolicyTest, ProxySettings, Server, SharedSettings,
     StoreSettings, StoreUrl, Tier, Upstream, UsageSettings, Webhook, WebhookSecret, WebhookUrl,
 };
 

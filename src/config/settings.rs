@@ -32,6 +32,10 @@ pub struct Config {
 #[derive(Clone, Debug)]
 pub struct ProxySettings {
     pub listen: Vec<Listen>,
+    /// Client connections at once, in all.
+    pub max_connections: usize,
+    /// Client connections at once from one address, or one /64; trusted proxies are not counted.
+    pub max_connections_per_source: usize,
     /// Whose `X-Forwarded-For` is believed; empty is nobody's.
     pub trusted_proxies: Vec<IpNet>,
     /// The time from the first byte of a request head to its last.
@@ -50,9 +54,20 @@ impl ProxySettings {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     pub addr: SocketAddr,
+    /// Speaks TLS with it, and HTTP/2 with clients that ask for it by ALPN.
+    pub certificate: Option<Certificate>,
+    /// Takes HTTP/2 in the clear from clients that begin with it.
+    pub h2c: bool,
+}
+
+/// A certificate chain and its private key, both in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    pub cert: PathBuf,
+    pub key: PathBuf,
 }
 
 #[derive(Clone, Debug)]

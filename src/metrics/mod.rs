@@ -13,8 +13,8 @@ pub use requests::Observation;
 use requests::Requests;
 use series::Series;
 pub use services::{
-    CacheSeries, ConfigSeries, FeedSeries, HeadSeries, LimitSeries, SecuritySeries, StoreSeries,
-    UsageSeries,
+    CacheSeries, ConfigSeries, ConnectionSeries, FeedSeries, HeadSeries, LimitSeries,
+    SecuritySeries, StoreSeries, UsageSeries,
 };
 
 /// All series of this process. Whoever counts holds a handle: nothing is looked up by name.
@@ -25,6 +25,7 @@ pub struct Metrics {
     /// Requests being served.
     pub in_flight: IntGauge,
     pub heads: HeadSeries,
+    pub connections: ConnectionSeries,
     pub cache: CacheSeries,
     pub config: ConfigSeries,
     pub feed: FeedSeries,
@@ -44,6 +45,7 @@ impl Metrics {
             requests: Requests::new(&all, routes),
             in_flight: all.gauge("requests_in_flight", "Requests being served."),
             heads: HeadSeries::new(&all),
+            connections: ConnectionSeries::new(&all),
             cache: CacheSeries::new(&all),
             config: ConfigSeries::new(&all),
             feed: FeedSeries::new(&all),

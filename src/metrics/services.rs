@@ -16,6 +16,17 @@ pub struct HeadSeries {
     pub too_slow: IntCounter,
 }
 
+/// Connections that were closed before a request was read from them.
+#[derive(Debug)]
+pub struct ConnectionSeries {
+    /// There were `max_connections` already.
+    pub total: IntCounter,
+    /// Their source had `max_connections_per_source` already.
+    pub source: IntCounter,
+    /// No TLS handshake in time, or a broken one.
+    pub tls: IntCounter,
+}
+
 /// How the directory answered without waiting, if it could.
 #[derive(Debug)]
 pub struct CacheSeries {
@@ -174,6 +185,18 @@ impl HeadSeries {
         );
         let of = |reason: &str| heads.with_label_values(&[reason]);
         Self { malformed: of("malformed"), too_large: of("too_large"), too_slow: of("too_slow") }
+    }
+}
+
+impl ConnectionSeries {
+    pub(super) fn new(series: &Series) -> Self {
+        let rejected = series.counters(
+            "rejected_connections_total",
+            "Connections closed before a request was read from them.",
+            &["reason"],
+        );
+        let of = |reason: &str| rejected.with_label_values(&[reason]);
+        Self { total: of("total"), source: of("source"), tls: of("tls") }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use http::header::{COOKIE, HOST};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use pingora::http::RequestHeader;
@@ -32,6 +33,11 @@ pub fn meet(proxy: &Proxy, session: &mut Session, ctx: &mut Context) {
     ctx.peer_is_trusted = settings.trusts(ctx.peer);
     let header = session.req_header();
     let version = header.version;
+    if version == Version::HTTP_2
+        && let Some(watch) = session.digest().and_then(Watch::of)
+    {
+        watch.count_request();
+    }
     if ctx.peer_is_trusted {
         ctx.client = client_address(ctx.peer, &header.headers, settings);
         ctx.request_id = trace::given_request_id(&header.headers).unwrap_or_default();
@@ -65,10 +71,10 @@ pub async fn judge(
     ctx: &Context,
     policy: &Policy,
 ) -> Verdict {
-    let raw_head = session.to_h1_raw();
-    let watch = session.digest().and_then(Watch::of);
-    let intact = watch.is_none_or(|watch| watch.end_head(&raw_head));
-    if !intact {
+    // HTTP/2 has no lines that could be read two ways: its parsed headers are what was sent.
+    let is_h1 = session.req_header().version <= Version::HTTP_11;
+    let raw_head = is_h1.then(|| session.to_h1_raw());
+    if !is_intact(session, raw_head.as_deref()) {
         return Err(Refusal { detail: Some(REPAIRED), ..Refusal::new(Denial::InvalidRequest) });
     }
     let header = session.req_header();
@@ -78,10 +84,15 @@ pub async fn judge(
         authority: header.uri.authority().map(Authority::as_str),
         version: header.version,
         headers: &header.headers,
-        raw_head: Some(&raw_head),
+        raw_head: raw_head.as_deref(),
         client: ctx.client,
     };
     proxy.gate.admit(&view, policy).await
+}
+
+fn is_intact(session: &Session, raw_head: Option<&[u8]>) -> bool {
+    let watch = session.digest().and_then(Watch::of);
+    watch.zip(raw_head).is_none_or(|(watch, raw_head)| watch.end_head(raw_head))
 }
 
 /// Answers a refused request.
@@ -119,6 +130,7 @@ pub fn sanitize(
     peer_is_trusted: bool,
 ) -> Result<()> {
     let strip = admission.strip(rules);
+    let authority = request.uri.authority().map(|authority| authority.as_str().to_owned());
     let forwarded = strip.target(request.raw_path());
     if forwarded.len() != request.raw_path().len() {
         let forwarded = forwarded.into_owned();
@@ -132,10 +144,25 @@ pub fn sanitize(
     edit_headers(request, |headers| {
         // Room for ours, so that adding them does not build the table anew.
         headers.reserve(OUR_HEADERS);
+        if let Some(authority) = authority.and_then(|text| HeaderValue::try_from(text).ok()) {
+            speak_h1(headers, authority);
+        }
         remove_credentials(headers, &strip);
         remove_reserved(headers, peer_is_trusted);
     });
     Ok(())
+}
+
+/// What HTTP/2 says in `:authority` and in pieces of `Cookie`, HTTP/1.1 says in one header each
+/// (RFC 9113, section 8.2.3).
+fn speak_h1(headers: &mut HeaderMap, authority: HeaderValue) {
+    headers.insert(HOST, authority);
+    let pieces: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if pieces.len() > 1
+        && let Ok(whole) = HeaderValue::from_bytes(&pieces.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, whole);
+    }
 }
 
 fn remove_credentials(headers: &mut HeaderMap, strip: &Strip<'_>) {

@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -24,11 +24,15 @@ use pingora::protocols::{
     Ssl, Stream, TimingDigest, UniqueID, UniqueIDType,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep};
 
 /// Bytes of one head that are read before the connection is closed. Twice what a request may
 /// have, so that one a little too large still gets its `431`.
 const MAX_HEAD: usize = 64 * 1024;
+
+/// Requests on one connection before it is closed, which frees what it has gathered.
+pub const REQUESTS_PER_CONNECTION: u32 = 1_000;
 
 /// A buffer larger than this is not kept from one request to the next.
 const KEPT_BUFFER: usize = 4 * 1024;
@@ -50,6 +54,9 @@ pub struct Watch {
     cut_off: OnceLock<HeadFault>,
     /// The peer's address as a header value: the same for every request on the connection.
     peer_value: OnceLock<HeaderValue>,
+    /// Requests of HTTP/2 so far, which come many at once.
+    requests: AtomicU32,
+    used_up: Notify,
 }
 
 impl Watch {
@@ -59,7 +66,21 @@ impl Watch {
             head: Mutex::new(Vec::new()),
             cut_off: OnceLock::new(),
             peer_value: OnceLock::new(),
+            requests: AtomicU32::new(0),
+            used_up: Notify::new(),
         }
+    }
+
+    /// Another request of HTTP/2 has come.
+    pub fn count_request(&self) {
+        if self.requests.fetch_add(1, Ordering::Relaxed) + 1 == REQUESTS_PER_CONNECTION {
+            self.used_up.notify_one();
+        }
+    }
+
+    /// Resolves when the connection has had as many requests of HTTP/2 as it may.
+    pub async fn used_up(&self) {
+        self.used_up.notified().await;
     }
 
     /// The watch over the connection that `digest` is of, if it came through a [`WatchedStream`].

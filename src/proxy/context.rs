@@ -188,6 +188,8 @@ mod tests {
     fn live() -> Arc<Live> {
         let policy = Policy::new(Vec::new(), CredentialRules::default(), "test");
         let settings = ProxySettings {
+            max_connections: 1,
+            max_connections_per_source: 1,
             listen: Vec::new(),
             trusted_proxies: Vec::new(),
             head_deadline: Duration::ZERO,

@@ -114,6 +114,8 @@ mod tests {
     fn settings(trusted: &[&str]) -> ProxySettings {
         ProxySettings {
             listen: Vec::new(),
+            max_connections: 1_000,
+            max_connections_per_source: 1_000,
             trusted_proxies: trusted.iter().map(|net| net.parse().expect("a network")).collect(),
             head_deadline: Duration::from_secs(10),
             grace: Duration::from_secs(30),

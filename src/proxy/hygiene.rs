@@ -8,6 +8,7 @@ use http::header::{
     TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, StatusCode};
+use pingora::http::ResponseHeader;
 
 /// What an upstream reads as our word. Removed whoever sent it; ours are set afterwards.
 const OURS: &[&str] = &["x-gatepost", "x-request-id"];
@@ -108,6 +109,18 @@ pub fn response_reserved(headers: &HeaderMap, status: StatusCode) -> Vec<HeaderN
         reserved.extend(nominated(headers));
     }
     reserved
+}
+
+/// What an answer of an upstream must not be, though the framework would pass it on: a change of
+/// protocol that nobody asked for, or a body whose end only some readers see.
+pub fn response_fault(response: &ResponseHeader, upgrade: bool) -> Option<&'static str> {
+    if response.status == StatusCode::SWITCHING_PROTOCOLS && !upgrade {
+        return Some("the upstream changes the protocol unasked");
+    }
+    let mut codings = response.headers.get_all(TRANSFER_ENCODING).iter();
+    let coding = codings.next()?;
+    let clear = coding.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none();
+    (!clear).then_some("the upstream's transfer coding is not `chunked`, once")
 }
 
 /// What an upstream says of limits of its own, in the standard's words and in those before it.

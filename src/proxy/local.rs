@@ -11,7 +11,7 @@ use pingora::{Error, ErrorType, Result};
 use super::context::Context;
 use super::hygiene::{HOP_BY_HOP, nominated};
 use super::trace::{X_REQUEST_ID, uuid_value};
-use super::{LocalResponse, Proxy};
+use super::{CLIENT_STALL, LocalResponse, Proxy};
 use crate::decision::{Admission, Denial, Standing};
 
 /// The name of this upstream in the configuration.
@@ -54,13 +54,22 @@ async fn read_body(session: &mut Session, most: usize) -> Result<Option<Bytes>> 
         session.as_downstream_mut().write_continue_response().await?;
     }
     let mut body = BytesMut::new();
-    while let Some(chunk) = session.as_downstream_mut().read_request_body().await? {
+    while let Some(chunk) = read_chunk(session).await? {
         if body.len() + chunk.len() > most {
             return Ok(None);
         }
         body.extend_from_slice(&chunk);
     }
     Ok(Some(body.freeze()))
+}
+
+/// The framework's own patience is with HTTP/1 alone.
+async fn read_chunk(session: &mut Session) -> Result<Option<Bytes>> {
+    let reading = session.as_downstream_mut().read_request_body();
+    match tokio::time::timeout(CLIENT_STALL, reading).await {
+        Ok(read) => read,
+        Err(_) => Error::e_explain(ErrorType::ReadTimedout, "the client sends no more"),
+    }
 }
 
 fn request(session: &Session, body: Bytes) -> http::Request<Bytes> {

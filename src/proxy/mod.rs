@@ -16,10 +16,12 @@ mod identity;
 mod live;
 mod local;
 mod phases;
+mod places;
 mod record;
 mod respond;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod trace;
 mod upstream;
 
@@ -41,6 +43,8 @@ use crate::gate::Gate;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::usage::Recorder;
+
+use door::Inside;
 
 pub use context::InFlight;
 pub use door::Door;
@@ -86,22 +90,30 @@ pub type Background = Vec<Box<dyn ServiceWithDependents>>;
 
 /// What a server has to run for the data plane.
 pub struct DataPlane {
-    pub service: Service<Door>,
+    /// One for each listener.
+    pub services: Vec<Service<Door>>,
     /// How many requests are being served, for a stop that waits no longer than needed.
     pub in_flight: InFlight,
 }
 
 /// Builds the data plane with its listeners, to be added to a server of `conf`.
-pub fn service(conf: &Arc<ServerConf>, parts: Parts) -> DataPlane {
+///
+/// # Errors
+/// A listener's certificate is of no use.
+pub fn services(conf: &Arc<ServerConf>, parts: Parts) -> pingora::Result<DataPlane> {
     let settings = parts.live.load().settings.clone();
     let proxy = Proxy::new(parts);
     let in_flight = proxy.in_flight.clone();
-    let mut service = Service::new("proxy".to_owned(), Door::new(conf, proxy));
-    service.threads = Some(settings.threads);
+    let inside = Inside::new(conf, proxy);
+    let mut services = Vec::with_capacity(settings.listen.len());
     for listen in settings.listen {
+        let door = Door::new(&inside, &listen)?;
+        let mut service = Service::new(format!("proxy on {}", listen.addr), door);
+        service.threads = Some(settings.threads);
         service.add_tcp(&listen.addr.to_string());
+        services.push(service);
     }
-    DataPlane { service, in_flight }
+    Ok(DataPlane { services, in_flight })
 }
 
 /// The data plane's state, shared by all requests.

@@ -25,7 +25,7 @@ use pingora::{Error, ErrorType, Result};
 use super::connection::Watch;
 use super::context::Context;
 use super::forwarding::{Origin, address_value, set_forwarded};
-use super::hygiene::{limit_headers, response_reserved};
+use super::hygiene::{limit_headers, response_fault, response_reserved};
 use super::identity::set_identity;
 use super::trace::{X_REQUEST_ID, set_traceparent, uuid_value};
 use super::{Proxy, WEBSOCKET_IDLE, admit, edit_headers, failure, local, record, respond};
@@ -174,12 +174,16 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_response_filter(
         &self,
-        _: &mut Session,
-        _: &mut ResponseHeader,
+        session: &mut Session,
+        response: &mut ResponseHeader,
         ctx: &mut Context,
     ) -> Result<()> {
         ctx.hear_upstream();
-        Ok(())
+        let upgrade = session.as_downstream().is_upgrade_req();
+        match response_fault(response, upgrade) {
+            Some(fault) => Err(Error::explain(ErrorType::InvalidHTTPHeader, fault).into_up()),
+            None => Ok(()),
+        }
     }
 
     fn upstream_response_body_filter(

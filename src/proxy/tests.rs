@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::config::{
-    Balance, CacheSettings, LimitSettings, ProxySettings, Server, StoreSettings, StoreUrl,
+    Balance, CacheSettings, LimitSettings, Listen, ProxySettings, Server, StoreSettings, StoreUrl,
     Upstream, UsageSettings,
 };
 use crate::directory::Directory;
@@ -131,6 +131,8 @@ fn policy() -> Policy {
 fn settings(trusted: &[&str]) -> ProxySettings {
     ProxySettings {
         listen: Vec::new(),
+        max_connections: 1_000,
+        max_connections_per_source: 1_000,
         trusted_proxies: trusted.iter().map(|net| net.parse().expect("a network")).collect(),
         head_deadline: Duration::from_millis(50),
         grace: Duration::from_secs(1),
@@ -211,7 +213,10 @@ impl Gateway {
         let proxy = Proxy::new(parts);
         let in_flight = proxy.in_flight.clone();
         let (metrics, recorder) = (Arc::clone(&proxy.metrics), proxy.recorder.clone());
-        let door = Arc::new(Door::new(&Arc::new(ServerConf::default()), proxy));
+        let inside = Inside::new(&Arc::new(ServerConf::default()), proxy);
+        let listen =
+            Listen { addr: SocketAddr::from(([127, 0, 0, 1], 0)), certificate: None, h2c: false };
+        let door = Arc::new(Door::new(&inside, &listen).expect("there is no certificate"));
         let (_shutdown, shutdown) = watch::channel(false);
         Self {
             door,

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use pingora::server::configuration::ServerConf;
 use pingora::services::Service;
+use pingora::services::listening::Service as ListenerService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::ServeError;
@@ -52,11 +53,10 @@ impl DataPlane {
             max_retries: MAX_RETRIES,
             ..ServerConf::default()
         };
-        let proxy::DataPlane { mut service, in_flight } = proxy::service(&Arc::new(conf), parts);
+        let proxy::DataPlane { services, in_flight } = proxy::services(&Arc::new(conf), parts)
+            .map_err(|error| ServeError::Proxy(error.to_string()))?;
         let (shutdown, watching) = watch::channel(false);
-        let mut service = threads
-            .handle
-            .spawn(async move { Service::start_service(&mut service, None, watching, 1).await });
+        let mut service = threads.handle.spawn(run(services, watching));
         for addr in addrs {
             accepting(addr, deadline, &mut service).await?;
         }
@@ -104,6 +104,16 @@ impl Drop for Threads {
             runtime.shutdown_background();
         }
     }
+}
+
+/// Runs every listener until the last one has stopped.
+async fn run(services: Vec<ListenerService<proxy::Door>>, shutdown: watch::Receiver<bool>) {
+    let mut running = JoinSet::new();
+    for mut service in services {
+        let shutdown = shutdown.clone();
+        running.spawn(async move { Service::start_service(&mut service, None, shutdown, 1).await });
+    }
+    running.join_all().await;
 }
 
 /// Pingora panics where it cannot bind: find out before it, with an error for people.

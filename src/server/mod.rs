@@ -6,6 +6,7 @@
 mod beside;
 mod data_plane;
 mod drain;
+mod memory;
 mod open_store;
 mod reload;
 
@@ -94,6 +95,7 @@ pub fn serve(
     secret: &SecretKey,
     listening: impl FnOnce(),
 ) -> Result<(), ServeError> {
+    memory::keep_private();
     let control = runtime("control", CONTROL_THREADS)?;
     let store = control.block_on(ServingStore::open(&config.store, secret))?;
     let data = Threads::new(runtime("proxy", config.proxy.threads)?);

@@ -157,7 +157,9 @@ async fn prepare(config: Config) -> Result<(Live, watch::Sender<bool>), String> 
 fn fixed(config: &Config) -> String {
     let Config { proxy, management, store, cache, usage, limits, webhooks, log, .. } = config;
     let limits = (&limits.backend, limits.max_limiters);
-    let doors = (&proxy.listen, proxy.threads, proxy.head_deadline, proxy.grace, management);
+    let places = (proxy.max_connections, proxy.max_connections_per_source);
+    let doors =
+        (&proxy.listen, places, proxy.threads, proxy.head_deadline, proxy.grace, management);
     format!("{doors:?} {store:?} {cache:?} {usage:?} {limits:?} {webhooks:?} {log:?}")
 }
 

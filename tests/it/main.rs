@@ -4,6 +4,7 @@ mod cli;
 mod config;
 mod decision;
 mod gateway;
+mod hostile;
 mod management;
 mod security;
 mod store;

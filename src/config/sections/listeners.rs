@@ -1,16 +1,20 @@
 //! `[proxy]` and `[management]`.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use crate::config::parse::{
     duration, duration_or_zero, host, key_source, network, nothing_empty, realm, socket_address,
 };
 use crate::config::reader::{Place, Reader, Section, Value};
-use crate::config::{Listen, ManagementSettings, ProxySettings, defaults};
+use crate::config::{Certificate, Listen, ManagementSettings, ProxySettings, defaults};
 use crate::policy::CredentialRules;
 
 /// More threads than any machine has cores.
 const MAX_THREADS: u64 = 1024;
+
+/// More connections than a process may have files.
+const MANY_CONNECTIONS: u64 = 1 << 20;
 
 /// `[proxy]`: its settings, and what it says about credentials and the realm, which are the
 /// policy's.
@@ -20,13 +24,20 @@ pub struct Proxy {
     pub realm: Box<str>,
 }
 
-pub fn proxy(root: &mut Section<'_>) -> Proxy {
+/// Relative paths are relative to `folder`.
+pub fn proxy(root: &mut Section<'_>, folder: &Path) -> Proxy {
     let mut proxy = root.section("proxy");
     // The verdict is computed and recorded, but lets everything pass.
     proxy.not_yet("enforce", |value| value.flag().filter(|enforce| !enforce));
     Proxy {
         settings: ProxySettings {
-            listen: listen(&mut proxy),
+            listen: listen(&mut proxy, folder),
+            max_connections: connections(&mut proxy, "max_connections", defaults::MAX_CONNECTIONS),
+            max_connections_per_source: connections(
+                &mut proxy,
+                "max_connections_per_source",
+                defaults::MAX_CONNECTIONS_PER_SOURCE,
+            ),
             trusted_proxies: trusted_proxies(&mut proxy),
             head_deadline: proxy.read("head_deadline", duration).unwrap_or(defaults::HEAD_DEADLINE),
             grace: proxy.read("grace", duration_or_zero).unwrap_or(defaults::GRACE),
@@ -40,7 +51,7 @@ pub fn proxy(root: &mut Section<'_>) -> Proxy {
     }
 }
 
-fn listen(proxy: &mut Section<'_>) -> Vec<Listen> {
+fn listen(proxy: &mut Section<'_>, folder: &Path) -> Vec<Listen> {
     let example = "[\"0.0.0.0:8080\"]";
     let Some(value) = proxy.require("listen", example) else { return Vec::new() };
     let Some(items) = value.items() else { return Vec::new() };
@@ -50,25 +61,48 @@ fn listen(proxy: &mut Section<'_>) -> Vec<Listen> {
     }
     let mut listen = Vec::new();
     for item in &items {
-        let Some(addr) = listen_address(item) else { continue };
-        if let Some(other) = listen.iter().find(|other: &&Listen| collide(other.addr, addr)) {
+        let Some(new) = listener(item, folder) else { continue };
+        if let Some(other) = listen.iter().find(|other: &&Listen| collide(other.addr, new.addr)) {
             item.reader().error(item.at(), format!("`listen` has {} already", other.addr), None);
         }
-        listen.push(Listen { addr });
+        listen.push(new);
     }
     listen
 }
 
 /// An address, or a table with one and how TLS and HTTP/2 are spoken there.
-fn listen_address(item: &Value<'_>) -> Option<SocketAddr> {
+fn listener(item: &Value<'_>, folder: &Path) -> Option<Listen> {
     if !item.is_table() {
-        return item.parse(socket_address);
+        let addr = item.parse(socket_address)?;
+        return Some(Listen { addr, certificate: None, h2c: false });
     }
     let mut table = item.table()?;
-    table.not_yet("cert", |value| value.parse(nothing_empty));
-    table.not_yet("key", |value| value.parse(nothing_empty));
-    table.not_yet("h2c", |value| value.flag().filter(|on| *on));
-    table.require("addr", "\"0.0.0.0:8080\"")?.parse(socket_address)
+    let addr = table.require("addr", "\"0.0.0.0:8080\"").and_then(|v| v.parse(socket_address));
+    let certificate = certificate(&mut table, folder);
+    let h2c = table.flag("h2c").unwrap_or(false);
+    if h2c && certificate.is_some() {
+        let message = "`h2c` is HTTP/2 without TLS, and this listener has a certificate";
+        let hint = "leave it out: with TLS, clients choose HTTP/2 by themselves";
+        table.reader().error(item.at(), message, Some(hint.into()));
+    }
+    Some(Listen { addr: addr?, certificate, h2c })
+}
+
+/// A certificate and its key: both, or neither.
+fn certificate(table: &mut Section<'_>, folder: &Path) -> Option<Certificate> {
+    let cert = table.take("cert");
+    let key = table.take("key");
+    match (&cert, &key) {
+        (Some(_), None) => table.missing("key", "\"tls.key\""),
+        (None, Some(_)) => table.missing("cert", "\"tls.crt\""),
+        _ => {}
+    }
+    let file = |value: Value<'_>| Some(folder.join(value.parse(nothing_empty)?));
+    Some(Certificate { cert: file(cert?)?, key: file(key?)? })
+}
+
+fn connections(proxy: &mut Section<'_>, key: &'static str, default: u64) -> usize {
+    proxy.count(key, 1..=MANY_CONNECTIONS).unwrap_or(default) as usize
 }
 
 /// Whether two listeners would be refused by the system: the same port, and an address in common.

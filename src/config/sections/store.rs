@@ -17,6 +17,13 @@ pub struct Origin<'p> {
     pub world_readable: bool,
 }
 
+impl<'p> Origin<'p> {
+    /// What relative paths are relative to.
+    pub fn folder(self) -> &'p Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+}
+
 pub fn store(root: &mut Section<'_>, origin: Origin<'_>) -> Option<StoreSettings> {
     let mut store = root.section("store");
     let migrate_on_start = store.flag("migrate_on_start").unwrap_or(true);
@@ -27,8 +34,7 @@ pub fn store(root: &mut Section<'_>, origin: Origin<'_>) -> Option<StoreSettings
     };
     let url = url.hidden();
     warn_of_bared_password(&url, origin);
-    let folder = origin.path.parent().unwrap_or(Path::new(""));
-    let url = url.parse(|text| store_url(text, folder))?;
+    let url = url.parse(|text| store_url(text, origin.folder()))?;
     Some(StoreSettings { url, migrate_on_start, pool })
 }
 

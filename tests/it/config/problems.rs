@@ -186,8 +186,23 @@ fn what_is_not_built_yet_is_refused_and_not_ignored() {
         let told = one_problem(section, line);
         assert!(told.contains(" not available yet"), "{section} {line}: {told}");
     }
-    let text = MINIMAL.replace(r#""127.0.0.1:8080""#, r#"{ addr = "127.0.0.1:8080", h2c = true }"#);
-    assert!(File::new(text).refused().contains("`h2c` is not available yet"));
+}
+
+#[test]
+fn a_listener_has_a_whole_certificate_or_none() {
+    for (listener, told) in [
+        (r#"{ addr = "127.0.0.1:8080", cert = "tls.crt" }"#, "`key` is missing"),
+        (r#"{ addr = "127.0.0.1:8080", key = "tls.key" }"#, "`cert` is missing"),
+        (
+            r#"{ addr = "127.0.0.1:8080", cert = "tls.crt", key = "tls.key", h2c = true }"#,
+            "HTTP/2 without TLS",
+        ),
+        (r#"{ cert = "tls.crt", key = "tls.key" }"#, "`addr` is missing"),
+    ] {
+        let text = MINIMAL.replace(r#""127.0.0.1:8080""#, listener);
+        let refused = File::new(text).refused();
+        assert!(refused.contains(told), "{listener}: {refused}");
+    }
 }
 
 #[test]

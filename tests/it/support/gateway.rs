@@ -77,6 +77,7 @@ pub struct Key {
 /// How a gateway is to be started.
 pub struct Plan {
     store: Option<String>,
+    listener: String,
     routes: String,
     extra: String,
     env: Vec<(String, String)>,
@@ -85,11 +86,23 @@ pub struct Plan {
 impl Plan {
     /// With SQLite, unless told otherwise.
     pub fn new() -> Self {
-        Self { store: None, routes: ROUTES.into(), extra: String::new(), env: Vec::new() }
+        Self {
+            store: None,
+            listener: "\"{proxy}\"".into(),
+            routes: ROUTES.into(),
+            extra: String::new(),
+            env: Vec::new(),
+        }
     }
 
     pub fn on_postgres(mut self, url: &str) -> Self {
         self.store = Some(url.into());
+        self
+    }
+
+    /// How the proxy listens on the address `{proxy}`.
+    pub fn listener(mut self, listener: &str) -> Self {
+        self.listener = listener.into();
         self
     }
 
@@ -142,9 +155,10 @@ impl Plan {
         let [proxy, management] = free_ports();
         let store = self.store.unwrap_or_else(|| "sqlite://gatepost.db".into());
         let text = format!(
-            "[proxy]\nlisten = [\"{proxy}\"]\n{proxy_extra}\n[management]\nlisten = \
+            "[proxy]\nlisten = [{listener}]\n{proxy_extra}\n[management]\nlisten = \
              \"{management}\"\n\n[store]\nurl = \"{store}\"\n\n[upstreams.sample]\nservers = \
              [\"{upstream}\"]\n{routes}\n{extra}\n",
+            listener = self.listener.replace("{proxy}", &proxy.to_string()),
             proxy_extra = self.extra.split("\n[").next().unwrap_or_default(),
             upstream = upstream.addr,
             routes = self.routes,
