@@ -1,6 +1,6 @@
 # The two commands of the README, and what CI runs after them. Each installs what it is missing.
 
-.PHONY: demo test lint bench bench-proxy fuzz deny
+.PHONY: demo test lint api-fuzz bench bench-proxy fuzz deny
 
 demo:
 	@deploy/prerequisites.sh cc cmake
@@ -16,6 +16,12 @@ lint:
 	@deploy/prerequisites.sh cc cmake
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- --deny warnings
+
+# The OpenAPI document against a running server.
+api-fuzz:
+	@deploy/prerequisites.sh cc cmake python
+	cargo build --locked
+	tests/api-fuzz.sh
 
 # The decision and the directory, in-process.
 bench:

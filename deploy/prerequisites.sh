@@ -15,6 +15,7 @@ for want in "$@"; do
         make) command -v make >/dev/null || missing="$missing make" ;;
         openssl) command -v openssl >/dev/null || missing="$missing openssl" ;;
         postgres) have_postgres || missing="$missing postgresql" ;;
+        python) python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv" ;;
         redis) command -v redis-server >/dev/null || missing="$missing redis-server" ;;
         valgrind) command -v valgrind >/dev/null || missing="$missing valgrind" ;;
         wrk) command -v wrk >/dev/null || missing="$missing wrk" ;;

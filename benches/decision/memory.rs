@@ -4,14 +4,16 @@ use std::collections::HashMap;
 use std::future::pending;
 
 use async_trait::async_trait;
-use gatepost::key::{Digest, Environment, IdKey, KeyRecord, LookupId, MintedKey, Owner, Pattern};
+use gatepost::key::{
+    Digest, Environment, IdKey, KeyRecord, LookupId, MintedKey, Owner, Pattern, Permission,
+};
 use gatepost::lockout::{Ledger, Lock, Recent, SecurityEvent};
 use gatepost::store::{
     Actor, AttemptFilter, Change, Committed, EventFilter, EventOrder, EventRow, FailedAttempts,
-    FeedEntry, GroupSums, Grouping, Instance, KeyFilter, KeyRow, LockoutFilter, LockoutRow, Page,
-    PageRequest, PermissionRow, QuotaAccount, QuotaLease, Retention, RoleChanges, RoleRow, Rollup,
-    RollupFilter, RollupKey, SecurityStore, Store, StoreError, UsageBatch, UsageFilter, UsagePage,
-    UserFilter, UserRow,
+    FeedEntry, GroupSums, Grouping, Instance, KeptReceipt, KeyCounts, KeyFilter, KeyRow,
+    LockoutFilter, LockoutRow, Page, PageRequest, PermissionRow, QuotaAccount, QuotaLease, Receipt,
+    Retention, RoleChanges, RoleRow, Rollup, RollupFilter, RollupKey, SecurityStore, Store,
+    StoreError, Terms, UsageBatch, UsageFilter, UsagePage, UserFilter, UserRow,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -126,7 +128,20 @@ impl Store for MemoryStore {
         not_here()
     }
 
-    async fn commit(&self, _: Change, _: &Actor) -> Result<Committed, StoreError> {
+    async fn commit_if(&self, _: Change, _: &Terms, _: &Actor) -> Result<Committed, StoreError> {
+        not_here()
+    }
+
+    async fn receipt(
+        &self,
+        _: Uuid,
+        _: &str,
+        _: Timestamp,
+    ) -> Result<Option<KeptReceipt>, StoreError> {
+        not_here()
+    }
+
+    async fn keep_answer(&self, _: &Receipt, _: &str) -> Result<(), StoreError> {
         not_here()
     }
 
@@ -176,6 +191,10 @@ impl Store for MemoryStore {
         not_here()
     }
 
+    async fn permission(&self, _: &Permission) -> Result<Option<PermissionRow>, StoreError> {
+        not_here()
+    }
+
     async fn permissions(&self, _: &PageRequest) -> Result<Page<PermissionRow>, StoreError> {
         not_here()
     }
@@ -185,6 +204,10 @@ impl Store for MemoryStore {
     }
 
     async fn keys(&self, _: &KeyFilter, _: &PageRequest) -> Result<Page<KeyRow>, StoreError> {
+        not_here()
+    }
+
+    async fn key_counts(&self, _: Timestamp) -> Result<KeyCounts, StoreError> {
         not_here()
     }
 

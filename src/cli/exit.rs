@@ -50,6 +50,8 @@ impl From<StoreError> for Failed {
             StoreError::Conflict { .. }
             | StoreError::Protected(_)
             | StoreError::Invalid(_)
+            | StoreError::Stale
+            | StoreError::Repeated
             | StoreError::Incompatible(_) => Exit::Failure,
         };
         Self::new(exit, format!("error: {error}"))

@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Environment};
+use crate::management;
 use exit::{Exit, Failed};
 
 pub use check::{Checked, check};
@@ -91,6 +92,8 @@ enum Command {
         #[arg(long, env = "GATEPOST_SERVER", default_value = "http://127.0.0.1:9090")]
         server: String,
     },
+    /// Print the OpenAPI document of the management API
+    Openapi,
     /// Print the completion script of a shell
     Completions { shell: clap_complete::Shell },
 }
@@ -136,6 +139,7 @@ fn run(command: Command) -> Result<Exit, Failed> {
             bootstrap::run(&load(&file.path, &env)?, &email, again)
         }
         Command::Healthcheck { server } => healthcheck::run(&server),
+        Command::Openapi => print(format!("{}\n", management::openapi()).as_bytes()),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "gatepost", &mut script);

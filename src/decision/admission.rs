@@ -226,14 +226,12 @@ fn check_state(
     key: &KeyRecord,
     now: Timestamp,
 ) -> Result<(), Denial> {
-    let (owner, environments) = (&key.owner, &route.options.environments);
+    if let Some(denial) = key_state(key, now) {
+        return Err(denial);
+    }
+    let environments = &route.options.environments;
     let client = view.client.to_canonical();
     let denials = [
-        (key.revoked_at.is_some(), Denial::KeyRevoked),
-        (key.disabled, Denial::KeyDisabled),
-        (key.expires_at.is_some_and(|end| end <= now), Denial::KeyExpired),
-        (owner.disabled, Denial::AccountDisabled),
-        (owner.lock.is_some_and(|lock| lock.holds(now)), Denial::AccountLocked),
         (
             !key.allowed_ips.is_empty() && !key.allowed_ips.iter().any(|net| net.contains(&client)),
             Denial::IpNotAllowed,
@@ -244,6 +242,19 @@ fn check_state(
         ),
     ];
     denials.into_iter().find(|(holds, _)| *holds).map_or(Ok(()), |(_, denial)| Err(denial))
+}
+
+/// What stands against a key wherever it is used.
+pub fn key_state(key: &KeyRecord, now: Timestamp) -> Option<Denial> {
+    let owner = &key.owner;
+    let denials = [
+        (key.revoked_at.is_some(), Denial::KeyRevoked),
+        (key.disabled, Denial::KeyDisabled),
+        (key.expires_at.is_some_and(|end| end <= now), Denial::KeyExpired),
+        (owner.disabled, Denial::AccountDisabled),
+        (owner.lock.is_some_and(|lock| lock.holds(now)), Denial::AccountLocked),
+    ];
+    denials.into_iter().find(|(holds, _)| *holds).map(|(_, denial)| denial)
 }
 
 /// Step 7.

@@ -25,7 +25,9 @@ impl Credential {
         }
     }
 
-    fn parse(text: &[u8]) -> Result<Self, Denial> {
+    /// # Errors
+    /// It is meant to be one of ours and is not, or too long to be anybody's.
+    pub fn parse(text: &[u8]) -> Result<Self, Denial> {
         if is_ours(text) {
             let parsed = ParsedKey::parse(text).map_err(|_| Denial::InvalidKey)?;
             return Ok(Self::Minted { lookup_id: parsed.lookup_id, digest: Digest::of(text) });

@@ -14,7 +14,7 @@ mod shape;
 mod standing;
 mod strip;
 
-pub use admission::{Admission, Answer, Opening, Question, Verdict, admit_known, open};
+pub use admission::{Admission, Answer, Opening, Question, Verdict, admit_known, key_state, open};
 pub use credential::Credential;
 pub use denial::{Denial, Refusal};
 pub use outcome::{Failure, Outcome};

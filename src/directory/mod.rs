@@ -35,7 +35,7 @@ use tokio::time::timeout;
 use crate::config::CacheSettings;
 use crate::decision::{Answer, Credential};
 use crate::metrics::Metrics;
-use crate::store::{Actor, Change, Committed, Store, StoreError};
+use crate::store::{Actor, Change, Committed, Store, StoreError, Terms};
 
 use cache::Entry;
 use feed::Feed;
@@ -136,10 +136,20 @@ impl Directory {
 
     /// Makes a change and answers when it is effective on this node.
     pub async fn commit(&self, change: Change, by: &Actor) -> Result<Committed, StoreError> {
+        self.commit_if(change, &Terms::default(), by).await
+    }
+
+    /// The same, if `terms` hold.
+    pub async fn commit_if(
+        &self,
+        change: Change,
+        terms: &Terms,
+        by: &Actor,
+    ) -> Result<Committed, StoreError> {
         let reach = Reach::from(&change);
         let committed = {
             let _timer = self.feed.metrics.store.commit.start_timer();
-            self.feed.store.commit(change, by).await?
+            self.feed.store.commit_if(change, terms, by).await?
         };
         let caught_up = timeout(CATCH_UP, self.feed.catch_up()).await;
         let is_effective = matches!(caught_up, Ok(Ok(applied)) if applied >= committed.seq);

@@ -12,15 +12,16 @@ use uuid::Uuid;
 
 use crate::decision::Credential;
 use crate::key::{
-    AccountLock, Digest, Environment, Grants, IdKey, KeyRecord, LookupId, MintedKey, Owner, Pattern,
+    AccountLock, Digest, Environment, Grants, IdKey, KeyRecord, LookupId, MintedKey, Owner,
+    Pattern, Permission,
 };
 use crate::lockout::{Ledger, Lock, Recent, SecurityEvent};
 use crate::store::{
     Actor, AttemptFilter, Change, Committed, EventFilter, EventOrder, EventRow, FailedAttempts,
-    FeedEntry, FeedSubject, GroupSums, Grouping, Instance, KeyFilter, KeyRow, LockoutFilter,
-    LockoutRow, Page, PageRequest, PermissionRow, QuotaAccount, QuotaLease, Retention, RoleChanges,
-    RoleRow, Rollup, RollupFilter, RollupKey, SecurityStore, Store, StoreError, UsageBatch,
-    UsageFilter, UsagePage, UserFilter, UserRow,
+    FeedEntry, FeedSubject, GroupSums, Grouping, Instance, KeptReceipt, KeyCounts, KeyFilter,
+    KeyRow, LockoutFilter, LockoutRow, Page, PageRequest, PermissionRow, QuotaAccount, QuotaLease,
+    Receipt, Retention, RoleChanges, RoleRow, Rollup, RollupFilter, RollupKey, SecurityStore,
+    Store, StoreError, Terms, UsageBatch, UsageFilter, UsagePage, UserFilter, UserRow,
 };
 
 /// What can be made to fail, each for itself.
@@ -278,7 +279,12 @@ impl Store for ScriptedStore {
         Ok(())
     }
 
-    async fn commit(&self, change: Change, _: &Actor) -> Result<Committed, StoreError> {
+    async fn commit_if(
+        &self,
+        change: Change,
+        _: &Terms,
+        _: &Actor,
+    ) -> Result<Committed, StoreError> {
         self.wait().await;
         self.enter(Op::Commit)?;
         let committed = self.change(change);
@@ -363,6 +369,23 @@ impl Store for ScriptedStore {
         Ok(())
     }
 
+    async fn receipt(
+        &self,
+        _: Uuid,
+        _: &str,
+        _: Timestamp,
+    ) -> Result<Option<KeptReceipt>, StoreError> {
+        Ok(None)
+    }
+
+    async fn keep_answer(&self, _: &Receipt, _: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn key_counts(&self, _: Timestamp) -> Result<KeyCounts, StoreError> {
+        Ok(KeyCounts::default())
+    }
+
     async fn usage_records(
         &self,
         _: &UsageFilter,
@@ -407,6 +430,10 @@ impl Store for ScriptedStore {
 
     async fn roles(&self, _: &PageRequest) -> Result<Page<RoleRow>, StoreError> {
         Ok(Page { rows: Vec::new(), next: None })
+    }
+
+    async fn permission(&self, _: &Permission) -> Result<Option<PermissionRow>, StoreError> {
+        Ok(None)
     }
 
     async fn permissions(&self, _: &PageRequest) -> Result<Page<PermissionRow>, StoreError> {

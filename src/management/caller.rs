@@ -9,7 +9,7 @@ use super::wire::ApiError;
 use crate::clock;
 use crate::decision::{Admission, Denial, Refusal};
 use crate::key::{KeyRecord, Permission};
-use crate::store::Actor;
+use crate::store::{Actor, Terms};
 
 /// Where a request comes from, before anybody is known.
 #[derive(Clone, Debug)]
@@ -62,6 +62,8 @@ impl Visit {
 pub(super) struct Caller {
     pub key: Arc<KeyRecord>,
     pub visit: Visit,
+    /// What the request's headers ask of the change that it makes.
+    pub terms: Terms,
 }
 
 impl Caller {
@@ -138,7 +140,7 @@ pub(super) mod tests {
             },
         };
         let visit = Visit { request_id: Uuid::from_u128(3), client: NOWHERE, door: Door::Socket };
-        Caller { key: Arc::new(key), visit }
+        Caller { key: Arc::new(key), visit, terms: Terms::default() }
     }
 
     fn grants(patterns: &[&str]) -> Grants {

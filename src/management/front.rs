@@ -12,10 +12,12 @@ use http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTION
 use http::request::Parts as Head;
 
 use super::caller::{Caller, Door, Visit};
+use super::once;
 use super::plane::{ControlPlane, Plane};
 use super::record::{Asked, Served, record};
-use super::wire::ApiError;
+use super::wire::{ApiError, if_match};
 use crate::decision::{Admission, Outcome};
+use crate::store::Terms;
 
 /// Marks a request from the proxy. It cannot come from a socket: extensions are made here.
 #[derive(Clone)]
@@ -56,13 +58,24 @@ async fn serve(plane: Plane, visit: Visit, mut head: Head, body: Body, next: Nex
         Err(error) => return Served::failed(error),
     };
     let (route, key) = (Arc::clone(admission.route()), admission.key().cloned());
-    if let Some(key) = &key {
-        let caller = Caller { key: Arc::clone(key), visit: visit.clone() };
-        head.extensions.insert(caller);
-    }
+    let caller = key.as_ref().map(|key| Caller {
+        key: Arc::clone(key),
+        visit: visit.clone(),
+        terms: Terms { versions: if_match(&head.headers), receipt: None },
+    });
     head.extensions.insert(visit);
     head.extensions.insert(admission);
-    let response = next.run(Request::from_parts(head, body)).await;
+    let response = match caller {
+        Some(caller) if once::asked_for(&head) => once::run(&plane, caller, head, body, next)
+            .await
+            .unwrap_or_else(ApiError::into_response),
+        caller => {
+            if let Some(caller) = caller {
+                head.extensions.insert(caller);
+            }
+            next.run(Request::from_parts(head, body)).await
+        }
+    };
     Served { response, route: Some(route), key }
 }
 

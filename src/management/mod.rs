@@ -5,6 +5,9 @@
 //! | [`table`] | the whole URL space: method, path, name, access, handler |
 //! | [`plane`] | what handlers work with, and the judgement of who may call them |
 //! | [`front`] | what happens to every request, in order |
+//! | [`once`] | a request that is sent again is answered again, not done again |
+//! | [`running`] | the running configuration, without secrets |
+//! | [`openapi`] | the table again, as a document |
 //! | [`record`] | what remains of a request from the listener |
 //! | [`power`] | nobody gives more than they have |
 //! | [`wire`] | bodies, parameters, cursors, answers, errors |
@@ -17,13 +20,19 @@ mod caller;
 mod front;
 mod hosts;
 mod listener;
+mod once;
+mod openapi;
 mod plane;
 mod power;
 mod record;
+mod running;
 mod table;
 mod wire;
 
+use std::pin::Pin;
 use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 
 use crate::config::ManagementSettings;
 use crate::directory::Directory;
@@ -35,7 +44,13 @@ use crate::metrics::Metrics;
 use crate::usage::Recorder;
 
 pub use app::{App, app};
+pub use openapi::document as openapi;
+pub use running::RunningConfig;
 pub use table::route_names;
+
+/// Reads the configuration again; every problem, when it is not valid and the old one goes on.
+pub type Reload =
+    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
 
 /// What the control plane is made of.
 pub struct Parts {
@@ -50,4 +65,7 @@ pub struct Parts {
     /// Knows the tiers that users can be given.
     pub limits: Arc<Limits>,
     pub node: Arc<str>,
+    /// Replaced as a whole when the configuration is read again.
+    pub running: Arc<ArcSwap<RunningConfig>>,
+    pub reload: Reload,
 }

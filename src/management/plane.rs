@@ -116,10 +116,10 @@ impl ControlPlane {
         self.parts.directory.store()
     }
 
-    /// Makes a change in the caller's name; it is effective here when this answers.
+    /// Makes a change in the caller's name and on the request's terms; it is effective here when this answers.
     pub(super) async fn commit(&self, change: Change, caller: &Caller) -> Result<Actor, ApiError> {
         let by = caller.actor();
-        self.parts.directory.commit(change, &by).await?;
+        self.parts.directory.commit_if(change, &caller.terms, &by).await?;
         Ok(by)
     }
 

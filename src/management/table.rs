@@ -9,7 +9,9 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Method;
 
 use self::Access::{Key, Probe, Public};
-use super::api::{keys, logs, permissions, profile, roles, security, status, usage, users};
+use super::api::{
+    documents, keys, logs, permissions, profile, roles, security, status, system, usage, users,
+};
 use super::plane::Plane;
 use super::wire::ApiError;
 use crate::decision::Admission;
@@ -47,13 +49,18 @@ pub(super) fn operations() -> Vec<Operation> {
         row(&get,    "/readyz",  "readyz",  Probe,  status::ready),
         row(&get,    "/metrics", "metrics", Probe,  status::metrics),
         row(&get,    "/status",  "status",  Public, status::status),
+        row(&get,    "/openapi.json", "openapi",   Public, documents::document),
+        row(&get,    "/docs",         "docs",      Public, documents::page),
+        row(&get,    "/docs/{name}",  "docs_file", Public, documents::file),
 
         row(&get,    "/api/v1/profile",       "read_profile",   Key(&[]),                   profile::read),
         row(&get,    "/api/v1/usage",         "read_own_usage", Key(&[]),                   usage::own),
         row(&get,    "/api/v1/api-keys",      "list_own_keys",  Key(&["api_keys:read"]),    keys::own::list_all),
         row(&post,   "/api/v1/api-keys",      "create_own_key", Key(&["api_keys:create"]),  keys::own::create),
         row(&get,    "/api/v1/api-keys/{id}", "read_own_key",   Key(&["api_keys:read"]),    keys::own::read),
+        row(&patch,  "/api/v1/api-keys/{id}", "update_own_key", Key(&["api_keys:rotate"]),  keys::own::update),
         row(&delete, "/api/v1/api-keys/{id}", "revoke_own_key", Key(&["api_keys:revoke"]),  keys::own::revoke),
+        row(&post,   "/api/v1/api-keys/{id}/rotate", "rotate_own_key", Key(&["api_keys:rotate"]), keys::own::rotate),
 
         row(&get,    "/api/v1/admin/users",                   "list_users",  Key(&["users:read"]),         users::list_all),
         row(&post,   "/api/v1/admin/users",                   "create_user", Key(&["users:create"]),       users::create),
@@ -69,15 +76,24 @@ pub(super) fn operations() -> Vec<Operation> {
         row(&post,   "/api/v1/admin/users/{id}/api-keys", "create_user_key", Key(&["api_keys:create", "users:update"]), keys::admin::create_for_user),
         row(&get,    "/api/v1/admin/api-keys",            "list_keys",       Key(&["api_keys:read", "users:read"]),     keys::admin::list_all),
         row(&get,    "/api/v1/admin/api-keys/{id}",       "read_key",        Key(&["api_keys:read", "users:read"]),     keys::admin::read),
+        row(&patch,  "/api/v1/admin/api-keys/{id}",       "update_key",      Key(&["api_keys:rotate", "users:update"]), keys::admin::update),
         row(&delete, "/api/v1/admin/api-keys/{id}",       "revoke_key",      Key(&["api_keys:revoke", "users:update"]), keys::admin::revoke),
+        row(&post,   "/api/v1/admin/api-keys/{id}/rotate", "rotate_key",     Key(&["api_keys:rotate", "users:update"]), keys::admin::rotate),
+        row(&post,   "/api/v1/admin/api-keys/import",     "import_key",      Key(&["api_keys:create", "users:update"]), keys::import::import),
+        row(&post,   "/api/v1/admin/api-keys/verify",     "verify_key",      Key(&["api_keys:read", "users:read"]),     keys::verify::verify),
 
         row(&get,    "/api/v1/admin/roles",              "list_roles",        Key(&["permissions:read"]), roles::list_all),
         row(&post,   "/api/v1/admin/roles",              "create_role",       Key(&["roles:manage"]),     roles::create),
         row(&get,    "/api/v1/admin/roles/{name}",       "read_role",         Key(&["permissions:read"]), roles::read),
         row(&patch,  "/api/v1/admin/roles/{name}",       "update_role",       Key(&["roles:manage"]),     roles::update),
         row(&delete, "/api/v1/admin/roles/{name}",       "delete_role",       Key(&["roles:manage"]),     roles::delete),
+        row(&get,    "/api/v1/admin/config",      "read_config", Key(&["system:configure"]),   system::config),
+        row(&post,   "/api/v1/admin/config/reload", "reload_config", Key(&["system:reload"]), system::reload),
+        row(&get,    "/api/v1/admin/diagnostics", "diagnostics", Key(&["system:diagnostics"]), system::diagnostics),
+
         row(&get,    "/api/v1/admin/permissions",        "list_permissions",  Key(&["permissions:read"]), permissions::list_all),
         row(&post,   "/api/v1/admin/permissions",        "create_permission", Key(&["roles:manage"]),     permissions::create),
+        row(&get,    "/api/v1/admin/permissions/{name}", "read_permission",   Key(&["permissions:read"]), permissions::read),
         row(&delete, "/api/v1/admin/permissions/{name}", "delete_permission", Key(&["roles:manage"]),     permissions::delete),
 
         row(&get,    "/api/v1/admin/analytics",        "read_analytics",   Key(&["analytics:read"]),   usage::analytics),
@@ -192,7 +208,12 @@ mod tests {
         let open = operations().into_iter().filter(|o| !matches!(o.access, Key(_)));
         let open: Vec<_> = open.map(|o| (o.method.to_string(), o.path)).collect();
         let get = |path| ("GET".to_owned(), path);
-        assert_eq!(open, ["/health", "/livez", "/readyz", "/metrics", "/status"].map(get));
+        let documents = ["/openapi.json", "/docs", "/docs/{name}"];
+        let probes = ["/health", "/livez", "/readyz", "/metrics", "/status"];
+        assert_eq!(
+            open,
+            [&probes[..], &documents[..]].concat().into_iter().map(get).collect::<Vec<_>>()
+        );
     }
 
     #[test]

@@ -11,9 +11,10 @@ mod open_store;
 mod reload;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -123,6 +124,8 @@ async fn start(
     data: Threads,
 ) -> Result<Node, ServeError> {
     let store = opened.store.clone();
+    let running = Arc::new(ArcSwap::from_pointee(management::RunningConfig::of(&config)));
+    let reloading = Arc::new(OnceLock::new());
     let operations = management::route_names();
     let routes = config.policy.routes().iter().map(|route| &*route.name);
     let names: Vec<&str> = routes.chain(operations.iter().map(String::as_str)).collect();
@@ -179,6 +182,8 @@ async fn start(
         realm: config.policy.realm.clone(),
         limits: limits.clone(),
         node: node_name.clone(),
+        running: running.clone(),
+        reload: reload_with(reloading.clone()),
     });
     let (stop_management, mut management_stopped) = watch::channel(false);
     let listener = listen(config.management.listen).await?;
@@ -187,8 +192,9 @@ async fn start(
     }));
 
     let settings = config.proxy.clone();
-    let reloader = Reloader::start(config, source, limits, guard, metrics.clone()).await;
+    let reloader = Reloader::start(config, source, limits, guard, metrics.clone(), running).await;
     let reloader = Arc::new(reloader.map_err(ServeError::Proxy)?);
+    reloading.get_or_init(|| reloader.clone());
     let parts = proxy::Parts {
         gate,
         live: reloader.live(),
@@ -213,6 +219,19 @@ async fn start(
         stop_usage,
         sharing,
         stop_guard,
+    })
+}
+
+/// The management listener answers before there is anything to reload.
+fn reload_with(reloading: Arc<OnceLock<Arc<Reloader>>>) -> management::Reload {
+    Arc::new(move || {
+        let reloader = reloading.get().cloned();
+        Box::pin(async move {
+            match reloader {
+                Some(reloader) => reloader.reload().await,
+                None => Err("the node is still starting".to_owned()),
+            }
+        })
     })
 }
 

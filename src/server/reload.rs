@@ -13,6 +13,7 @@ use super::beside;
 use crate::config::{Config, Environment};
 use crate::guard::Guard;
 use crate::limits::Limits;
+use crate::management::RunningConfig;
 use crate::metrics::Metrics;
 use crate::proxy::Live;
 
@@ -33,6 +34,8 @@ pub struct Reloader {
     live: Arc<ArcSwap<Live>>,
     limits: Arc<Limits>,
     metrics: Arc<Metrics>,
+    /// What operators are shown of it.
+    shown: Arc<ArcSwap<RunningConfig>>,
     guard: Arc<Guard>,
     /// What only a restart changes, as it was at the start.
     fixed: String,
@@ -59,6 +62,7 @@ impl Reloader {
         limits: Arc<Limits>,
         guard: Arc<Guard>,
         metrics: Arc<Metrics>,
+        shown: Arc<ArcSwap<RunningConfig>>,
     ) -> Result<Self, String> {
         let content = fingerprint(&source);
         let fixed = fixed(&config);
@@ -67,7 +71,7 @@ impl Reloader {
         let live = Arc::new(ArcSwap::from_pointee(live));
         metrics.config.loaded(true);
         let running = Mutex::new(Running { content, routes, stop });
-        Ok(Self { source, live, limits, metrics, guard, fixed, running })
+        Ok(Self { source, live, limits, metrics, shown, guard, fixed, running })
     }
 
     /// What the proxy serves by.
@@ -101,6 +105,7 @@ impl Reloader {
                 "listeners, store, cache, usage, webhook and log settings need a restart"
             );
         }
+        let shown = self.shown.load().reloaded(&config);
         let names: Vec<&str> = config.policy.routes().iter().map(|route| &*route.name).collect();
         self.metrics.know(&names);
         let limits = config.limits.clone();
@@ -108,6 +113,7 @@ impl Reloader {
         let (live, stop) = prepare(config).await?;
         self.limits.reconfigure(&limits);
         self.live.store(Arc::new(live));
+        self.shown.store(Arc::new(shown));
         self.guard.reload(lockout);
         if std::mem::replace(&mut running.routes, routes) != routes {
             self.guard.routes_changed();

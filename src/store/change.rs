@@ -2,6 +2,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{KeyRow, RoleRow, UserRow};
@@ -156,6 +157,7 @@ pub struct KeyPatch {
     pub quota: Option<Option<String>>,
     pub expires_at: Option<Option<Timestamp>>,
     pub disabled: Option<bool>,
+    /// Merged into what is kept (RFC 7396): a member that is null is removed.
     pub metadata: Option<Option<serde_json::Value>>,
 }
 
@@ -184,7 +186,10 @@ impl KeyPatch {
         set(&mut row.quota, self.quota);
         set(&mut row.expires_at, self.expires_at);
         set(&mut row.disabled, self.disabled);
-        set(&mut row.metadata, self.metadata);
+        match self.metadata {
+            Some(Some(patch)) => merge(row.metadata.get_or_insert_default(), patch),
+            metadata => set(&mut row.metadata, metadata),
+        }
     }
 }
 
@@ -194,8 +199,49 @@ fn set<T>(member: &mut T, value: Option<T>) {
     }
 }
 
+/// RFC 7396, for the one member that is a document itself.
+fn merge(target: &mut Value, patch: Value) {
+    let Value::Object(members) = patch else {
+        *target = patch;
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(serde_json::Map::new());
+    }
+    let Value::Object(kept) = target else { return };
+    for (name, value) in members {
+        match value {
+            Value::Null => drop(kept.remove(&name)),
+            value => merge(kept.entry(name).or_insert(Value::Null), value),
+        }
+    }
+}
+
 /// Emails are one whatever their case, in all of Unicode; neither database can be relied on to
 /// know that.
 pub(super) fn fold_email(email: &str) -> String {
     email.to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_merge_changes_what_it_names_and_removes_what_is_null() {
+        let merged = |mut target: Value, patch| {
+            merge(&mut target, patch);
+            target
+        };
+        assert_eq!(merged(json!({"a": 1, "b": 2}), json!({"b": null})), json!({"a": 1}));
+        assert_eq!(
+            merged(json!({"a": {"b": 1}}), json!({"a": {"c": 2}})),
+            json!({"a": {"b": 1, "c": 2}})
+        );
+        assert_eq!(merged(json!({"a": "b"}), json!({"a": {"c": null}})), json!({"a": {}}));
+        assert_eq!(merged(json!({"a": [1]}), json!({"a": [2]})), json!({"a": [2]}));
+        assert_eq!(merged(Value::Null, json!({"a": 1, "b": null})), json!({"a": 1}));
+    }
 }

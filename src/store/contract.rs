@@ -3,17 +3,18 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Actor, Change, Committed, GroupSums, Grouping, KeyFilter, KeyRow, Page, PageRequest,
-    PermissionRow, QuotaAccount, QuotaLease, Retention, RoleRow, Rollup, RollupFilter, RollupKey,
-    SecurityStore, UsageBatch, UsageFilter, UsagePage, UserFilter, UserRow,
+    Actor, Change, Committed, GroupSums, Grouping, KeptReceipt, KeyCounts, KeyFilter, KeyRow, Page,
+    PageRequest, PermissionRow, QuotaAccount, QuotaLease, Receipt, Retention, RoleRow, Rollup,
+    RollupFilter, RollupKey, SecurityStore, Terms, UsageBatch, UsageFilter, UsagePage, UserFilter,
+    UserRow,
 };
-use crate::key::{Digest, IdKey, KeyRecord, LookupId};
+use crate::key::{Digest, IdKey, KeyRecord, LookupId, Permission};
 
 /// Where users, roles, permissions, keys and usage live.
 ///
 /// # Promises
 ///
-/// - **One write path.** [`commit`](Store::commit) is the only way to change a user, role,
+/// - **One write path.** [`commit_if`](Store::commit_if) is the only way to change a user, role,
 ///   permission or key. The change, its audit row and its row in the change feed are one
 ///   transaction: all of them, or none.
 /// - **Order.** Feed sequence numbers are gapless and become visible in order: whoever has read up
@@ -22,6 +23,8 @@ use crate::key::{Digest, IdKey, KeyRecord, LookupId};
 ///   key digests are unique; a second one is [`StoreError::Conflict`] naming the field.
 /// - **Loads are whole.** [`load_key`](Store::load_key) sees key, owner and roles of one instant.
 /// - **Time** is kept to the microsecond, in UTC.
+/// - **Terms are part of the change.** The version that a change builds on, and the receipt that
+///   makes it happen once, are judged in its transaction.
 /// - **Revocation is final.** No change makes a revoked key work again.
 /// - **Usage batches are idempotent.** The same batch recorded twice counts once, in the records
 ///   and in the counts by the minute, which are one transaction; recorded, it survives a power cut.
@@ -41,7 +44,31 @@ pub trait Store: SecurityStore {
     async fn claim_secret(&self, fingerprint: [u8; 16]) -> Result<(), StoreError>;
 
     /// Does one change, in one transaction with its audit row and its feed row.
-    async fn commit(&self, change: Change, by: &Actor) -> Result<Committed, StoreError>;
+    async fn commit(&self, change: Change, by: &Actor) -> Result<Committed, StoreError> {
+        self.commit_if(change, &Terms::default(), by).await
+    }
+
+    /// The same, if `terms` hold.
+    ///
+    /// # Errors
+    /// Besides those of the change: [`StoreError::Stale`] and [`StoreError::Repeated`].
+    async fn commit_if(
+        &self,
+        change: Change,
+        terms: &Terms,
+        by: &Actor,
+    ) -> Result<Committed, StoreError>;
+
+    /// What is remembered of the change that `caller` made under `name`, as of `now`.
+    async fn receipt(
+        &self,
+        caller: Uuid,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<Option<KeptReceipt>, StoreError>;
+
+    /// Remembers what the change under `receipt` was answered with, once, to be answered again.
+    async fn keep_answer(&self, receipt: &Receipt, answer: &str) -> Result<(), StoreError>;
 
     /// Everything a decision needs about the key with this lookup id, revoked and disabled ones
     /// included.
@@ -71,6 +98,7 @@ pub trait Store: SecurityStore {
     ) -> Result<Page<UserRow>, StoreError>;
     async fn role(&self, name: &str) -> Result<Option<RoleRow>, StoreError>;
     async fn roles(&self, page: &PageRequest) -> Result<Page<RoleRow>, StoreError>;
+    async fn permission(&self, name: &Permission) -> Result<Option<PermissionRow>, StoreError>;
     async fn permissions(&self, page: &PageRequest) -> Result<Page<PermissionRow>, StoreError>;
     async fn key(&self, id: Uuid) -> Result<Option<KeyRow>, StoreError>;
     async fn keys(
@@ -78,6 +106,9 @@ pub trait Store: SecurityStore {
         filter: &KeyFilter,
         page: &PageRequest,
     ) -> Result<Page<KeyRow>, StoreError>;
+
+    /// How many keys are worth a look, as of `now`.
+    async fn key_counts(&self, now: Timestamp) -> Result<KeyCounts, StoreError>;
 
     /// Whether anybody who is not deleted holds the role `admin`: false until `bootstrap`.
     async fn has_admin(&self) -> Result<bool, StoreError>;
@@ -179,6 +210,12 @@ pub enum StoreError {
     /// Built-in roles and permissions cannot be changed, nor can the last admin go.
     #[error("{0}")]
     Protected(&'static str),
+    /// The subject is no longer, or not yet, of a version that the change's terms name.
+    #[error("it has changed in the meantime")]
+    Stale,
+    /// A change was made under this receipt already.
+    #[error("this change was made already")]
+    Repeated,
     /// The schema, or the data in it, is not what this version knows.
     #[error("the store does not fit: {0}")]
     Incompatible(String),

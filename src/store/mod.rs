@@ -10,6 +10,7 @@ mod rollup;
 mod rows;
 mod security;
 mod stored;
+mod terms;
 mod usage;
 mod violation;
 
@@ -28,11 +29,14 @@ pub use quota::{QuotaAccount, QuotaHolder, QuotaLease};
 pub use rollup::{
     Dimension, GroupSums, Grouping, Rollup, RollupFilter, RollupKey, Sums, bounds, minute,
 };
-pub use rows::{KeyFilter, KeyRow, Page, PageRequest, PermissionRow, RoleRow, UserFilter, UserRow};
+pub use rows::{
+    KeyCounts, KeyFilter, KeyRow, Page, PageRequest, PermissionRow, RoleRow, UserFilter, UserRow,
+};
 pub use security::{
     AttemptFilter, EventFilter, EventOrder, EventRow, FailedAttempts, LockoutFilter, LockoutRow,
     RoleChanges, SecurityStore,
 };
+pub use terms::{KeptReceipt, Receipt, Terms};
 pub use usage::{Retention, UsageBatch, UsageFilter, UsagePage, UsageRecord, UsageRow};
 
 use crate::config::{StoreSettings, StoreUrl};

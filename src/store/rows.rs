@@ -1,7 +1,7 @@
 //! What people see of the store's contents.
 
 use ipnet::IpNet;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::key::{Environment, LookupId, Pattern, Permission};
@@ -78,6 +78,35 @@ pub struct KeyFilter {
     /// The public part of the key.
     pub lookup_id: Option<LookupId>,
     pub revoked: Option<bool>,
+    pub disabled: Option<bool>,
+    /// Ends before this.
+    pub expires_before: Option<Timestamp>,
+    pub never_used: Option<bool>,
+    /// Neither made nor used since.
+    pub unused_since: Option<Timestamp>,
+}
+
+/// Keys that work, and those of them that somebody should look at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyCounts {
+    /// Neither revoked, nor disabled, nor expired.
+    pub working: u64,
+    /// End within [`KeyCounts::NEARING_EXPIRY`].
+    pub nearing_expiry: u64,
+    pub never_used: u64,
+    /// Neither made nor used within [`KeyCounts::UNUSED`].
+    pub unused: u64,
+}
+
+impl KeyCounts {
+    pub const NEARING_EXPIRY: SignedDuration = SignedDuration::from_hours(14 * 24);
+    pub const UNUSED: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+    /// Where the counts begin and end in time.
+    pub(super) fn limits(now: Timestamp) -> (Timestamp, Timestamp) {
+        let soon = now.saturating_add(Self::NEARING_EXPIRY).unwrap_or(Timestamp::MAX);
+        (soon, now.saturating_sub(Self::UNUSED).unwrap_or(Timestamp::MIN))
+    }
 }
 
 /// A page of a list in the order of its unique key: rows inserted while it is walked never make

@@ -10,7 +10,7 @@ use crate::management::caller::Caller;
 use crate::management::plane::Plane;
 use crate::management::wire::{
     Answer, ApiError, FromMembers, ListKey, Members, Named, Params, Parsed, created, list,
-    no_content, value,
+    no_content, value, versioned,
 };
 use crate::store::{Change, NewPermission, PermissionRow};
 
@@ -48,6 +48,12 @@ impl From<PermissionRow> for PermissionView {
 pub async fn list_all(State(plane): State<Plane>, uri: Uri) -> Answer {
     let page = Params::read(&uri, |params| params.page(ListKey::Name))?;
     list(plane.store().permissions(&page).await?, PermissionView::from)
+}
+
+pub async fn read(State(plane): State<Plane>, Named(name): Named) -> Answer {
+    let name = Permission::parse(&name).map_err(|_| ApiError::NotFound)?;
+    let row = plane.store().permission(&name).await?.ok_or(ApiError::NotFound)?;
+    versioned(row.created_at, PermissionView::from(row))
 }
 
 pub async fn create(

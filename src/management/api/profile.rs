@@ -1,5 +1,6 @@
 //! What a key is, to whoever holds it.
 
+use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
@@ -9,7 +10,7 @@ use crate::management::caller::Caller;
 use crate::management::wire::{Answer, ok};
 
 #[derive(Serialize)]
-struct Profile<'a> {
+pub struct Profile<'a> {
     user: User<'a>,
     key: Key<'a>,
     /// What the key may do: its own permissions, as far as its owner's roles grant them.
@@ -30,27 +31,36 @@ struct Key<'a> {
     lookup_id: Option<&'a str>,
     name: &'a str,
     environment: &'a str,
+    /// Networks it may be used from; none named means any.
+    allowed_ips: &'a [IpNet],
     expires_at: Option<Timestamp>,
 }
 
 pub async fn read(caller: Caller) -> Answer {
-    let KeyRecord { owner, .. } = &*caller.key;
-    ok(Profile {
-        user: User {
-            id: owner.id,
-            email: &owner.email,
-            subscription_tier: owner.tier.as_deref(),
-            roles: &owner.roles,
-        },
-        key: Key {
-            id: caller.key.id,
-            lookup_id: caller.key.lookup_id.as_ref().map(|id| id.as_str()),
-            name: &caller.key.name,
-            environment: caller.key.environment.as_str(),
-            expires_at: caller.key.expires_at,
-        },
-        permissions: intersection(&caller.key.permissions, &owner.grants),
-    })
+    ok(Profile::of(&caller.key))
+}
+
+impl<'a> Profile<'a> {
+    pub fn of(key: &'a KeyRecord) -> Self {
+        let owner = &key.owner;
+        Self {
+            user: User {
+                id: owner.id,
+                email: &owner.email,
+                subscription_tier: owner.tier.as_deref(),
+                roles: &owner.roles,
+            },
+            key: Key {
+                id: key.id,
+                lookup_id: key.lookup_id.as_ref().map(|id| id.as_str()),
+                name: &key.name,
+                environment: key.environment.as_str(),
+                allowed_ips: &key.allowed_ips,
+                expires_at: key.expires_at,
+            },
+            permissions: intersection(&key.permissions, &owner.grants),
+        }
+    }
 }
 
 /// The patterns that match what both sides match, none of them inside another.

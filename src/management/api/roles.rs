@@ -10,7 +10,7 @@ use crate::management::plane::Plane;
 use crate::management::power;
 use crate::management::wire::{
     Answer, ApiError, FromMembers, ListKey, Members, Named, Params, Parsed, created, list,
-    no_content, ok, value,
+    no_content, value, versioned,
 };
 use crate::store::{Change, NewRole, RolePatch, RoleRow};
 
@@ -62,7 +62,7 @@ pub async fn list_all(State(plane): State<Plane>, uri: Uri) -> Answer {
 }
 
 pub async fn read(State(plane): State<Plane>, Named(name): Named) -> Answer {
-    ok(load(&plane, &name).await?)
+    answer(&plane, &name).await
 }
 
 pub async fn create(
@@ -73,7 +73,8 @@ pub async fn create(
     power::check_giver(&caller, &new.permissions)?;
     let name = new.name.clone();
     plane.commit(Change::CreateRole(new), &caller).await?;
-    created(&format!("/api/v1/admin/roles/{name}"), load(&plane, &name).await?)
+    let role = load(&plane, &name).await?;
+    created(&format!("/api/v1/admin/roles/{name}"), RoleView::from(role))
 }
 
 pub async fn update(
@@ -86,7 +87,7 @@ pub async fn update(
         power::check_giver(&caller, permissions)?;
     }
     plane.commit(Change::UpdateRole { name: name.clone(), patch }, &caller).await?;
-    ok(load(&plane, &name).await?)
+    answer(&plane, &name).await
 }
 
 pub async fn delete(State(plane): State<Plane>, caller: Caller, Named(name): Named) -> Answer {
@@ -94,7 +95,11 @@ pub async fn delete(State(plane): State<Plane>, caller: Caller, Named(name): Nam
     no_content()
 }
 
-async fn load(plane: &Plane, name: &str) -> Result<RoleView, ApiError> {
-    let role = plane.store().role(name).await?;
-    role.map(RoleView::from).ok_or(ApiError::NotFound)
+async fn answer(plane: &Plane, name: &str) -> Answer {
+    let role = load(plane, name).await?;
+    versioned(role.updated_at, RoleView::from(role))
+}
+
+async fn load(plane: &Plane, name: &str) -> Result<RoleRow, ApiError> {
+    plane.store().role(name).await?.ok_or(ApiError::NotFound)
 }

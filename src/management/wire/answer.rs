@@ -1,10 +1,11 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::LOCATION;
+use http::header::{ETAG, LOCATION};
+use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{ApiError, ListKey};
+use super::{ApiError, ListKey, etag};
 use crate::store::Page;
 
 pub type Answer = Result<Response, ApiError>;
@@ -25,9 +26,18 @@ pub fn list<R, V: Serialize>(page: Page<R>, view: impl FnMut(R) -> V) -> Answer 
     ok(Listing { data: page.rows.into_iter().map(view).collect(), next_cursor })
 }
 
+/// One thing, and the version of it that a change can build on.
+pub fn versioned(updated_at: Timestamp, body: impl Serialize) -> Answer {
+    Ok(([(ETAG, etag(updated_at))], Json(body)).into_response())
+}
+
 pub fn created(location: &str, body: impl Serialize) -> Answer {
     Ok((StatusCode::CREATED, [(LOCATION, location)], Json(body)).into_response())
 }
+
+/// Marks an answer that holds a key: it is never kept to be answered again.
+#[derive(Clone, Copy, Debug)]
+pub struct ShownOnce;
 
 pub fn no_content() -> Answer {
     Ok(StatusCode::NO_CONTENT.into_response())

@@ -50,7 +50,8 @@ fn is_json(headers: &HeaderMap) -> bool {
         .any(|known| known.eq_ignore_ascii_case(essence))
 }
 
-async fn collect(body: Body) -> Result<Bytes, ApiError> {
+/// A whole body, within a size and a time.
+pub async fn collect(body: Body) -> Result<Bytes, ApiError> {
     let whole = timeout(BODY_DEADLINE, Limited::new(body, MAX_BODY).collect()).await;
     match whole.map_err(|_| ApiError::BodyTimeout)? {
         Ok(body) => Ok(body.to_bytes()),

@@ -33,6 +33,18 @@ pub enum ApiError {
     Protected {
         reason: &'static str,
     },
+    /// The subject is not of the version that `If-Match` names.
+    PreconditionFailed,
+    /// This was done already under the same `Idempotency-Key`; `id` is what was made.
+    Repeated {
+        id: Option<String>,
+    },
+    /// Another request has been made under the same `Idempotency-Key`.
+    IdempotencyKeyReused,
+    /// The configuration that was to be loaded; the old one goes on.
+    InvalidConfig {
+        problems: String,
+    },
     BodyTimeout,
     BodyTooLarge,
     UnsupportedMediaType,
@@ -73,6 +85,10 @@ impl ApiError {
             ApiError::NotFound => "not_found",
             ApiError::Conflict { .. } => "conflict",
             ApiError::Protected { .. } => "protected",
+            ApiError::PreconditionFailed => "precondition_failed",
+            ApiError::Repeated { .. } => "already_done",
+            ApiError::IdempotencyKeyReused => "idempotency_key_reused",
+            ApiError::InvalidConfig { .. } => "invalid_config",
             ApiError::BodyTimeout => "body_timeout",
             ApiError::BodyTooLarge => Denial::BodyTooLarge.code(),
             ApiError::UnsupportedMediaType => "unsupported_media_type",
@@ -84,7 +100,7 @@ impl ApiError {
         }
     }
 
-    pub(super) fn status(&self) -> StatusCode {
+    pub fn status(&self) -> StatusCode {
         match self {
             ApiError::Refused(refusal) => refusal.denial.status(),
             ApiError::InvalidBody { .. } | ApiError::InvalidParameter { .. } => {
@@ -92,7 +108,13 @@ impl ApiError {
             }
             ApiError::ExceedsOwnPermissions { .. } => StatusCode::FORBIDDEN,
             ApiError::NotFound => StatusCode::NOT_FOUND,
-            ApiError::Conflict { .. } | ApiError::Protected { .. } => StatusCode::CONFLICT,
+            ApiError::Conflict { .. } | ApiError::Protected { .. } | ApiError::Repeated { .. } => {
+                StatusCode::CONFLICT
+            }
+            ApiError::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            ApiError::IdempotencyKeyReused | ApiError::InvalidConfig { .. } => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             ApiError::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             ApiError::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ApiError::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -120,6 +142,16 @@ impl ApiError {
             ApiError::NotFound => "There is nothing here, or nothing you may know of".into(),
             ApiError::Conflict { field } => format!("Another one has this `{field}` already"),
             ApiError::Protected { reason } => (*reason).into(),
+            ApiError::PreconditionFailed => {
+                "It has changed since the version that If-Match names: read it again".into()
+            }
+            ApiError::Repeated { .. } => {
+                "This was done already under the same Idempotency-Key; `id` is what was made".into()
+            }
+            ApiError::IdempotencyKeyReused => {
+                "Another request has been made under the same Idempotency-Key".into()
+            }
+            ApiError::InvalidConfig { problems } => problems.clone(),
             ApiError::BodyTimeout => "The body did not arrive in time".into(),
             ApiError::BodyTooLarge => "The body is larger than 256 KiB".into(),
             ApiError::UnsupportedMediaType => "The body must be application/json".into(),
@@ -141,6 +173,14 @@ impl ApiError {
             ApiError::InvalidBody { field, .. } => field.as_deref(),
             ApiError::InvalidParameter { field, .. } => Some(field),
             ApiError::Conflict { field } => Some(field),
+            _ => None,
+        }
+    }
+
+    /// What was made by the request that this one repeats.
+    pub(super) fn made(&self) -> Option<&str> {
+        match self {
+            ApiError::Repeated { id } => id.as_deref(),
             _ => None,
         }
     }
@@ -188,6 +228,8 @@ impl From<StoreError> for ApiError {
             StoreError::Invalid(reason) => {
                 ApiError::InvalidBody { field: None, reason: reason.into() }
             }
+            StoreError::Stale => ApiError::PreconditionFailed,
+            StoreError::Repeated => ApiError::Repeated { id: None },
             StoreError::Protected(reason) => ApiError::Protected { reason },
             // Nothing that waiting would help: a person has to look.
             StoreError::Incompatible(cause) => ApiError::Internal { cause },

@@ -9,11 +9,13 @@ mod path;
 mod problem;
 mod stream;
 pub mod value;
+mod version;
 
-pub use answer::{Answer, created, list, no_content, ok};
-pub use body::{FromMembers, Parsed};
+pub use answer::{Answer, ShownOnce, created, list, no_content, ok, versioned};
+pub use body::{FromMembers, Parsed, collect};
 pub use error::{ApiError, Whose};
 pub use members::Members;
 pub use params::{ListKey, Params};
 pub use path::{Id, Named, parse_id};
 pub use stream::streamed;
+pub use version::{etag, if_match};

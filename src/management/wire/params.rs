@@ -2,9 +2,11 @@ use axum::extract::Query;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Uri;
+use jiff::Timestamp;
 
 use super::ApiError;
 use super::path::parse_id;
+use super::value;
 use crate::store::PageRequest;
 
 const DEFAULT_LIMIT: usize = 50;
@@ -79,6 +81,10 @@ impl Params {
 
     pub fn boolean(&mut self, name: &'static str) -> Result<Option<bool>, ApiError> {
         self.optional(name, "true or false", |text| text.parse().ok())
+    }
+
+    pub fn time(&mut self, name: &'static str) -> Result<Option<Timestamp>, ApiError> {
+        self.optional(name, "a time such as 2030-01-31T12:00:00Z", value::parse_time)
     }
 
     /// `limit` and `cursor`.

@@ -6,10 +6,13 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::ApiError;
 use crate::decision::{Failure, ProblemAnswer};
+
+const EXAMPLE_ID: Uuid = Uuid::from_u128(0x0192_f3a0_0000_7000_8000_0000_0000_00ab);
 
 impl ApiError {
     pub fn answer(&self, realm: &str, request_id: Uuid) -> Response {
@@ -22,9 +25,19 @@ impl ApiError {
         }
     }
 
-    fn problem(&self, request_id: Uuid) -> Response {
+    /// Its body, as the document of the API shows it.
+    pub fn example(&self) -> Value {
+        let text = match self {
+            ApiError::Refused(refusal) => ProblemAnswer::new(refusal, "gatepost", EXAMPLE_ID).body,
+            ApiError::Internal { .. } => ProblemAnswer::failure(Failure::Internal, EXAMPLE_ID).body,
+            _ => return json!(self.members(EXAMPLE_ID)),
+        };
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    fn members(&self, request_id: Uuid) -> Problem<'_> {
         let status = self.status();
-        let problem = Problem {
+        Problem {
             kind: format!("urn:gatepost:error:{}", self.code()),
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
@@ -32,7 +45,12 @@ impl ApiError {
             code: self.code(),
             request_id,
             field: self.about(),
-        };
+            id: self.made(),
+        }
+    }
+
+    fn problem(&self, request_id: Uuid) -> Response {
+        let (status, problem) = (self.status(), self.members(request_id));
         let media_type = [(CONTENT_TYPE, "application/problem+json")];
         let mut response = (status, media_type, Json(problem)).into_response();
         if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -54,6 +72,9 @@ struct Problem<'a> {
     /// The member or parameter to look at.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
+    /// What was made by the request that this one repeats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
 }
 
 fn respond(answer: ProblemAnswer) -> Response {
@@ -71,7 +92,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use http_body_util::BodyExt;
-    use serde_json::Value;
 
     use super::*;
     use crate::decision::{Denial, Refusal};
@@ -91,6 +111,10 @@ mod tests {
             ApiError::NotFound,
             ApiError::Conflict { field: "email" },
             ApiError::Protected { reason: "the last admin stays" },
+            ApiError::PreconditionFailed,
+            ApiError::Repeated { id: Some("7".into()) },
+            ApiError::IdempotencyKeyReused,
+            ApiError::InvalidConfig { problems: "gatepost.toml:1:1: error".into() },
             ApiError::BodyTimeout,
             ApiError::BodyTooLarge,
             ApiError::UnsupportedMediaType,

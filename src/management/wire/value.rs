@@ -3,11 +3,14 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use super::members::Valid;
-use crate::key::{Environment, Pattern, Permission, Quota, Rate};
+use super::path::parse_id;
+use crate::key::{Digest, Environment, Pattern, Permission, Quota, Rate};
 
 const MAX_NAME: usize = 200;
 const MAX_TEXT: usize = 500;
@@ -16,6 +19,9 @@ const MAX_EMAIL: usize = 254;
 const MAX_ROLE_NAME: usize = 64;
 const MAX_ENTRIES: usize = 100;
 const MAX_METADATA: usize = 4096;
+const MAX_KEY: usize = 1024;
+/// A year, in seconds.
+const MAX_DURATION: i64 = 365 * 86_400;
 
 /// A name for people: any script, trimmed, one line.
 pub fn name(value: Value) -> Valid<String> {
@@ -114,10 +120,57 @@ pub fn networks(value: Value) -> Valid<Vec<IpNet>> {
 
 /// RFC 3339, to the microsecond, which is what the store keeps.
 pub fn time(value: Value) -> Valid<Timestamp> {
+    parse_time(&string(value)?).ok_or_else(|| "must be a time such as 2030-01-31T12:00:00Z".into())
+}
+
+pub fn parse_time(text: &str) -> Option<Timestamp> {
+    let time: Timestamp = text.parse().ok().filter(|_| looks_like_rfc_3339(text))?;
+    Timestamp::from_microsecond(time.as_microsecond()).ok()
+}
+
+/// How long something lasts: a whole number and its unit, such as `24h`.
+pub fn duration(value: Value) -> Valid<SignedDuration> {
     let text = string(value)?;
-    let time = text.parse().ok().filter(|_| looks_like_rfc_3339(&text));
-    time.and_then(|time: Timestamp| Timestamp::from_microsecond(time.as_microsecond()).ok())
-        .ok_or_else(|| "must be a time such as 2030-01-31T12:00:00Z".into())
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let seconds = match unit {
+        "s" => Some(1),
+        "min" => Some(60),
+        "h" => Some(3600),
+        "d" => Some(86_400),
+        _ => None,
+    };
+    let number = number.parse::<i64>().ok();
+    let total = number.zip(seconds).and_then(|(number, seconds)| number.checked_mul(seconds));
+    total
+        .filter(|total| *total <= MAX_DURATION)
+        .map(SignedDuration::from_secs)
+        .ok_or_else(|| "must be a duration up to 365d, such as `0s`, `30min`, `24h` or `7d`".into())
+}
+
+pub fn boolean(value: Value) -> Valid<bool> {
+    value.as_bool().ok_or_else(|| "must be true or false".into())
+}
+
+pub fn id(value: Value) -> Valid<Uuid> {
+    parse_id(&string(value)?).ok_or_else(|| "must be an id".into())
+}
+
+/// SHA-256 of something, as 64 hex digits.
+pub fn digest(value: Value) -> Valid<Digest> {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(string(value)?, &mut bytes)
+        .map(|()| Digest::from_bytes(bytes))
+        .map_err(|_| "must be a SHA-256 digest: 64 hex digits".into())
+}
+
+/// A key as its owner sends it: any text, within a length, whose memory is cleared.
+pub fn presented_key(value: Value) -> Valid<Zeroizing<String>> {
+    let text = Zeroizing::new(string(value)?);
+    if text.is_empty() || text.len() > MAX_KEY {
+        return Err(format!("must have 1 to {MAX_KEY} bytes"));
+    }
+    Ok(text)
 }
 
 /// The parser takes more of ISO 8601 than two people would read the same way.
@@ -260,6 +313,18 @@ mod tests {
             "tomorrow",
         ] {
             assert!(time(json!(wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn durations_are_whole_and_bounded() {
+        let seconds = |text: &str| duration(json!(text)).map(|lasting| lasting.as_secs());
+        assert_eq!(seconds("0s"), Ok(0));
+        assert_eq!(seconds("30min"), Ok(1800));
+        assert_eq!(seconds("24h"), Ok(86_400));
+        assert_eq!(seconds("365d"), Ok(365 * 86_400));
+        for wrong in ["", "0", "s", "-1s", "1.5h", "366d", "99999999999999999999d", "1 h", "1m"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
         }
     }
 

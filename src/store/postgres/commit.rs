@@ -1,15 +1,16 @@
 //! The one way to change something: the change, its audit rows and its feed rows.
 
 use deadpool_postgres::ClientWrapper;
+use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::listen::CHANNEL;
 use super::pool::MANAGEMENT;
 use super::query::{one, run, transaction, value};
-use super::{keys, roles, security, users};
+use super::{keys, receipts, roles, security, users};
 use crate::store::audit::{self, Subject};
-use crate::store::{Actor, Change, Committed, NewKey, NewUser, StoreError};
+use crate::store::{Actor, Change, Committed, NewKey, NewUser, StoreError, Terms};
 
 /// Any number will do, as long as all nodes use the same. One more than the lock of migrations.
 const LOCK: i64 = 0x6761_7465_706f_7302;
@@ -17,6 +18,7 @@ const LOCK: i64 = 0x6761_7465_706f_7302;
 pub(super) async fn commit(
     db: &ClientWrapper,
     change: Change,
+    terms: &Terms,
     by: &Actor,
 ) -> Result<Committed, StoreError> {
     let action = change.action();
@@ -26,6 +28,7 @@ pub(super) async fn commit(
         // First of all: whoever commits next must see what this one wrote, or the feed would have
         // numbers that appear late.
         run(db, "SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+        accept(db, terms, &subjects, by).await?;
         let before = states(db, &subjects).await?;
         effect(db, change, by).await?;
         let after = states(db, &subjects).await?;
@@ -39,6 +42,36 @@ pub(super) async fn commit(
         Ok(Committed { seq })
     })
     .await
+}
+
+/// The receipt before the version: a repetition is one, whatever has happened since.
+async fn accept(
+    db: &ClientWrapper,
+    terms: &Terms,
+    subjects: &[Subject],
+    by: &Actor,
+) -> Result<(), StoreError> {
+    if let (Some(receipt), Some(subject)) = (&terms.receipt, subjects.last()) {
+        receipts::keep(db, receipt, &subject.id(), by.at).await?;
+    }
+    let (Some(versions), Some(subject)) = (&terms.versions, subjects.first()) else {
+        return Ok(());
+    };
+    match version(db, subject).await? {
+        Some(version) if versions.contains(&version) => Ok(()),
+        _ => Err(StoreError::Stale),
+    }
+}
+
+async fn version(db: &ClientWrapper, subject: &Subject) -> Result<Option<Timestamp>, StoreError> {
+    Ok(match subject {
+        Subject::User(id) => users::find(db, *id).await?.map(|user| user.updated_at),
+        Subject::Role(name) => roles::find(db, name).await?.map(|role| role.updated_at),
+        Subject::Permission(name) => {
+            roles::find_permission(db, name).await?.map(|permission| permission.created_at)
+        }
+        Subject::Key(id) => keys::find(db, *id).await?.map(|key| key.updated_at),
+    })
 }
 
 async fn effect(db: &ClientWrapper, change: Change, by: &Actor) -> Result<(), StoreError> {

@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::query::{Select, one, run};
+use super::query::{Parameters, Select, one, run};
 use super::users;
 use crate::store::{
-    Actor, KeyFilter, KeyPatch, KeyRow, NewKey, Page, PageRequest, StoreError, stored,
+    Actor, KeyCounts, KeyFilter, KeyPatch, KeyRow, NewKey, Page, PageRequest, StoreError, stored,
 };
 
 const SELECT: &str = "
@@ -31,10 +31,36 @@ pub(super) async fn list(
         .and("environment = ?", filter.environment.clone())
         .and("lookup_id = ?", filter.lookup_id.map(|id| id.to_string()))
         .and("(revoked_at IS NOT NULL) = ?", filter.revoked)
+        .and("disabled = ?", filter.disabled)
+        .and("expires_at < ?", filter.expires_before)
+        .and("(last_used_at IS NULL) = ?", filter.never_used)
+        .and("coalesce(last_used_at, created_at) < ?", filter.unused_since)
         .and("id > ?", stored::cursor(page.after.as_deref())?)
         .rows(db, "id", page.rows_to_read(), read)
         .await?;
     Ok(Page::cut(rows, page, |key| key.id.to_string()))
+}
+
+pub(super) async fn counts(db: &ClientWrapper, now: Timestamp) -> Result<KeyCounts, StoreError> {
+    let (soon, long_ago) = KeyCounts::limits(now);
+    let sql = "
+        SELECT count(*),
+               count(*) FILTER (WHERE expires_at < $2),
+               count(*) FILTER (WHERE last_used_at IS NULL),
+               count(*) FILTER (WHERE coalesce(last_used_at, created_at) < $3)
+          FROM api_keys
+         WHERE revoked_at IS NULL AND NOT disabled AND (expires_at IS NULL OR expires_at > $1)";
+    let limits: Parameters<'_> = &[&now, &soon, &long_ago];
+    let counts = one(db, sql, limits, |row| {
+        let count = |column: usize| Ok::<_, StoreError>(row.try_get::<_, i64>(column)? as u64);
+        Ok(KeyCounts {
+            working: count(0)?,
+            nearing_expiry: count(1)?,
+            never_used: count(2)?,
+            unused: count(3)?,
+        })
+    });
+    Ok(counts.await?.unwrap_or_default())
 }
 
 pub(super) async fn create(db: &ClientWrapper, key: &NewKey, by: &Actor) -> Result<(), StoreError> {

@@ -14,6 +14,7 @@ pub mod migrate;
 mod pool;
 mod query;
 mod quota;
+mod receipts;
 mod roles;
 mod security;
 mod tls;
@@ -35,11 +36,12 @@ use self::pool::{BULK, MANAGEMENT, Pool, REQUEST};
 use self::query::{one, run, transaction, value};
 use super::migrate::Migration;
 use super::{
-    Actor, Change, Committed, FeedEntry, GroupSums, Grouping, Instance, KeyFilter, KeyRow, Page,
-    PageRequest, PermissionRow, QuotaAccount, QuotaLease, Retention, RoleRow, Rollup, RollupFilter,
-    RollupKey, Store, StoreError, UsageBatch, UsageFilter, UsagePage, UserFilter, UserRow, stored,
+    Actor, Change, Committed, FeedEntry, GroupSums, Grouping, Instance, KeptReceipt, KeyCounts,
+    KeyFilter, KeyRow, Page, PageRequest, PermissionRow, QuotaAccount, QuotaLease, Receipt,
+    Retention, RoleRow, Rollup, RollupFilter, RollupKey, Store, StoreError, Terms, UsageBatch,
+    UsageFilter, UsagePage, UserFilter, UserRow, stored,
 };
-use crate::key::{Digest, KeyRecord, LookupId};
+use crate::key::{Digest, KeyRecord, LookupId, Permission};
 
 pub const MIGRATIONS: &[Migration] = &[
     Migration {
@@ -65,6 +67,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "security",
         up: include_str!("../../../sql/postgres/0004_security.up.sql"),
         down: include_str!("../../../sql/postgres/0004_security.down.sql"),
+    },
+    Migration {
+        version: 5,
+        name: "idempotency",
+        up: include_str!("../../../sql/postgres/0005_idempotency.up.sql"),
+        down: include_str!("../../../sql/postgres/0005_idempotency.down.sql"),
     },
 ];
 
@@ -115,11 +123,29 @@ impl Store for PostgresStore {
         self.pool.run(MANAGEMENT, async |db| claim_secret(db, fingerprint).await).await
     }
 
-    async fn commit(&self, change: Change, by: &Actor) -> Result<Committed, StoreError> {
+    async fn commit_if(
+        &self,
+        change: Change,
+        terms: &Terms,
+        by: &Actor,
+    ) -> Result<Committed, StoreError> {
         let Ok(_turn) = timeout(MANAGEMENT, self.turn.lock()).await else {
             return Err(StoreError::Unavailable("too many changes are waiting".into()));
         };
-        self.pool.run(MANAGEMENT, async |db| commit::commit(db, change, by).await).await
+        self.pool.run(MANAGEMENT, async |db| commit::commit(db, change, terms, by).await).await
+    }
+
+    async fn receipt(
+        &self,
+        caller: Uuid,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<Option<KeptReceipt>, StoreError> {
+        self.pool.run(MANAGEMENT, async |db| receipts::find(db, caller, name, now).await).await
+    }
+
+    async fn keep_answer(&self, receipt: &Receipt, answer: &str) -> Result<(), StoreError> {
+        self.pool.run(MANAGEMENT, async |db| receipts::keep_answer(db, receipt, answer).await).await
     }
 
     async fn load_key(&self, id: &LookupId) -> Result<Option<KeyRecord>, StoreError> {
@@ -168,6 +194,11 @@ impl Store for PostgresStore {
         self.pool.run(MANAGEMENT, async |db| roles::list(db, page).await).await
     }
 
+    async fn permission(&self, name: &Permission) -> Result<Option<PermissionRow>, StoreError> {
+        let find = async |db: &_| roles::find_permission(db, name.as_str()).await;
+        self.pool.run(MANAGEMENT, find).await
+    }
+
     async fn permissions(&self, page: &PageRequest) -> Result<Page<PermissionRow>, StoreError> {
         self.pool.run(MANAGEMENT, async |db| roles::list_permissions(db, page).await).await
     }
@@ -182,6 +213,10 @@ impl Store for PostgresStore {
         page: &PageRequest,
     ) -> Result<Page<KeyRow>, StoreError> {
         self.pool.run(MANAGEMENT, async |db| keys::list(db, filter, page).await).await
+    }
+
+    async fn key_counts(&self, now: Timestamp) -> Result<KeyCounts, StoreError> {
+        self.pool.run(MANAGEMENT, async |db| keys::counts(db, now).await).await
     }
 
     async fn has_admin(&self) -> Result<bool, StoreError> {

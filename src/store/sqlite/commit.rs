@@ -1,17 +1,19 @@
 //! The one way to change something: the change, its audit rows and its feed rows.
 
+use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior, params};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::values::{Id, Json, Micros, one, run, value};
-use super::{keys, roles, security, users};
+use super::{keys, receipts, roles, security, users};
 use crate::store::audit::{self, Subject};
-use crate::store::{Actor, Change, Committed, NewKey, NewUser, StoreError};
+use crate::store::{Actor, Change, Committed, NewKey, NewUser, StoreError, Terms};
 
 pub(super) fn commit(
     db: &mut Connection,
     change: Change,
+    terms: &Terms,
     by: &Actor,
 ) -> Result<Committed, StoreError> {
     let action = change.action();
@@ -19,6 +21,7 @@ pub(super) fn commit(
 
     // Taking the write lock first makes the order of commits the order of the feed.
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    accept(&tx, terms, &subjects, by)?;
     let before = states(&tx, &subjects)?;
     effect(&tx, change, by)?;
     let after = states(&tx, &subjects)?;
@@ -30,6 +33,36 @@ pub(super) fn commit(
     }
     tx.commit()?;
     Ok(Committed { seq })
+}
+
+/// The receipt before the version: a repetition is one, whatever has happened since.
+fn accept(
+    db: &Connection,
+    terms: &Terms,
+    subjects: &[Subject],
+    by: &Actor,
+) -> Result<(), StoreError> {
+    if let (Some(receipt), Some(subject)) = (&terms.receipt, subjects.last()) {
+        receipts::keep(db, receipt, &subject.id(), by.at)?;
+    }
+    let (Some(versions), Some(subject)) = (&terms.versions, subjects.first()) else {
+        return Ok(());
+    };
+    match version(db, subject)? {
+        Some(version) if versions.contains(&version) => Ok(()),
+        _ => Err(StoreError::Stale),
+    }
+}
+
+fn version(db: &Connection, subject: &Subject) -> Result<Option<Timestamp>, StoreError> {
+    Ok(match subject {
+        Subject::User(id) => users::find(db, *id)?.map(|user| user.updated_at),
+        Subject::Role(name) => roles::find(db, name)?.map(|role| role.updated_at),
+        Subject::Permission(name) => {
+            roles::find_permission(db, name)?.map(|permission| permission.created_at)
+        }
+        Subject::Key(id) => keys::find(db, *id)?.map(|key| key.updated_at),
+    })
 }
 
 fn effect(db: &Connection, change: Change, by: &Actor) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use super::select::Select;
 use super::users;
 use super::values::{Id, Json, List, Micros, all, one, run};
 use crate::store::{
-    Actor, KeyFilter, KeyPatch, KeyRow, NewKey, Page, PageRequest, StoreError, stored,
+    Actor, KeyCounts, KeyFilter, KeyPatch, KeyRow, NewKey, Page, PageRequest, StoreError, stored,
 };
 
 const SELECT: &str = "
@@ -32,10 +32,34 @@ pub(super) fn list(
         .and("environment = ?", filter.environment)
         .and("lookup_id = ?", filter.lookup_id.map(|id| id.to_string()))
         .and("(revoked_at IS NOT NULL) = ?", filter.revoked)
+        .and("disabled = ?", filter.disabled)
+        .and("expires_at < ?", filter.expires_before.map(Micros))
+        .and("(last_used_at IS NULL) = ?", filter.never_used)
+        .and("coalesce(last_used_at, created_at) < ?", filter.unused_since.map(Micros))
         .and("id > ?", after.map(Id))
         .ordered("id", page.rows_to_read());
     let rows = all(db, &sql, params_from_iter(values), read)?;
     Ok(Page::cut(rows, page, |key| key.id.to_string()))
+}
+
+pub(super) fn counts(db: &Connection, now: Timestamp) -> Result<KeyCounts, StoreError> {
+    let (soon, long_ago) = KeyCounts::limits(now);
+    let sql = "
+        SELECT count(*),
+               count(*) FILTER (WHERE expires_at < ?2),
+               count(*) FILTER (WHERE last_used_at IS NULL),
+               count(*) FILTER (WHERE coalesce(last_used_at, created_at) < ?3)
+          FROM api_keys
+         WHERE revoked_at IS NULL AND disabled = 0 AND (expires_at IS NULL OR expires_at > ?1)";
+    let counts = one(db, sql, params![Micros(now), Micros(soon), Micros(long_ago)], |row| {
+        Ok(KeyCounts {
+            working: row.get(0)?,
+            nearing_expiry: row.get(1)?,
+            never_used: row.get(2)?,
+            unused: row.get(3)?,
+        })
+    })?;
+    Ok(counts.unwrap_or_default())
 }
 
 pub(super) fn create(db: &Connection, key: &NewKey, by: &Actor) -> Result<(), StoreError> {

@@ -11,6 +11,7 @@ mod lane;
 mod load;
 pub mod migrate;
 mod quota;
+mod receipts;
 mod roles;
 mod security;
 mod select;
@@ -33,12 +34,12 @@ use self::lane::Lane;
 use self::values::{Id, one, run, value};
 use super::migrate::Migration;
 use super::{
-    Access, Actor, Change, Committed, FeedEntry, GroupSums, Grouping, Instance, KeyFilter, KeyRow,
-    Page, PageRequest, PermissionRow, QuotaAccount, QuotaLease, Retention, RoleRow, Rollup,
-    RollupFilter, RollupKey, Store, StoreError, UsageBatch, UsageFilter, UsagePage, UserFilter,
-    UserRow, stored,
+    Access, Actor, Change, Committed, FeedEntry, GroupSums, Grouping, Instance, KeptReceipt,
+    KeyCounts, KeyFilter, KeyRow, Page, PageRequest, PermissionRow, QuotaAccount, QuotaLease,
+    Receipt, Retention, RoleRow, Rollup, RollupFilter, RollupKey, Store, StoreError, Terms,
+    UsageBatch, UsageFilter, UsagePage, UserFilter, UserRow, stored,
 };
-use crate::key::{Digest, KeyRecord, LookupId};
+use crate::key::{Digest, KeyRecord, LookupId, Permission};
 
 pub const MIGRATIONS: &[Migration] = &[
     Migration {
@@ -64,6 +65,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "security",
         up: include_str!("../../../sql/sqlite/0004_security.up.sql"),
         down: include_str!("../../../sql/sqlite/0004_security.down.sql"),
+    },
+    Migration {
+        version: 5,
+        name: "idempotency",
+        up: include_str!("../../../sql/sqlite/0005_idempotency.up.sql"),
+        down: include_str!("../../../sql/sqlite/0005_idempotency.down.sql"),
     },
 ];
 
@@ -129,12 +136,32 @@ impl Store for SqliteStore {
         self.writer.run(PATIENCE, move |db| claim_secret(db, fingerprint)).await
     }
 
-    async fn commit(&self, change: Change, by: &Actor) -> Result<Committed, StoreError> {
-        let by = by.clone();
+    async fn commit_if(
+        &self,
+        change: Change,
+        terms: &Terms,
+        by: &Actor,
+    ) -> Result<Committed, StoreError> {
+        let (terms, by) = (terms.clone(), by.clone());
         let committed =
-            self.writer.run(PATIENCE, move |db| commit::commit(db, change, &by)).await?;
+            self.writer.run(PATIENCE, move |db| commit::commit(db, change, &terms, &by)).await?;
         self.committed.notify_one();
         Ok(committed)
+    }
+
+    async fn receipt(
+        &self,
+        caller: Uuid,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<Option<KeptReceipt>, StoreError> {
+        let name = name.to_owned();
+        self.read(move |db| receipts::find(db, caller, &name, now)).await
+    }
+
+    async fn keep_answer(&self, receipt: &Receipt, answer: &str) -> Result<(), StoreError> {
+        let (receipt, answer) = (receipt.clone(), answer.to_owned());
+        self.writer.run(PATIENCE, move |db| receipts::keep_answer(db, &receipt, &answer)).await
     }
 
     async fn load_key(&self, id: &LookupId) -> Result<Option<KeyRecord>, StoreError> {
@@ -187,6 +214,11 @@ impl Store for SqliteStore {
         self.read(move |db| roles::list(db, &page)).await
     }
 
+    async fn permission(&self, name: &Permission) -> Result<Option<PermissionRow>, StoreError> {
+        let name = name.clone();
+        self.read(move |db| roles::find_permission(db, name.as_str())).await
+    }
+
     async fn permissions(&self, page: &PageRequest) -> Result<Page<PermissionRow>, StoreError> {
         let page = page.clone();
         self.read(move |db| roles::list_permissions(db, &page)).await
@@ -203,6 +235,10 @@ impl Store for SqliteStore {
     ) -> Result<Page<KeyRow>, StoreError> {
         let (filter, page) = (filter.clone(), page.clone());
         self.read(move |db| keys::list(db, filter, &page)).await
+    }
+
+    async fn key_counts(&self, now: Timestamp) -> Result<KeyCounts, StoreError> {
+        self.read(move |db| keys::counts(db, now)).await
     }
 
     async fn has_admin(&self) -> Result<bool, StoreError> {

@@ -3,16 +3,17 @@
 use axum::extract::State;
 use http::Uri;
 
-use super::body::KeyBody;
+use super::body::{KeyBody, RotateBody};
 use super::create::{self, Owner};
 use super::view::KeyView;
+use super::{patch, rotate};
 use crate::management::caller::Caller;
 use crate::management::plane::Plane;
 use crate::management::power;
 use crate::management::wire::{
-    Answer, Id, ListKey, Params, Parsed, list, no_content, ok, parse_id,
+    Answer, Id, ListKey, Params, Parsed, list, no_content, parse_id, versioned,
 };
-use crate::store::{Change, KeyFilter};
+use crate::store::{Change, KeyFilter, KeyPatch};
 
 pub async fn list_all(State(plane): State<Plane>, uri: Uri) -> Answer {
     let (filter, page) = Params::read(&uri, |params| {
@@ -45,7 +46,28 @@ pub async fn create_for_user(
 }
 
 pub async fn read(State(plane): State<Plane>, Id(id): Id) -> Answer {
-    ok(KeyView::from(super::load(&plane, id).await?))
+    let key = super::load(&plane, id).await?;
+    versioned(key.updated_at, KeyView::from(key))
+}
+
+pub async fn update(
+    State(plane): State<Plane>,
+    caller: Caller,
+    Id(id): Id,
+    Parsed(patch): Parsed<KeyPatch>,
+) -> Answer {
+    let key = super::load(&plane, id).await?;
+    patch::patch(&plane, &caller, key, patch).await
+}
+
+pub async fn rotate(
+    State(plane): State<Plane>,
+    caller: Caller,
+    Id(id): Id,
+    Parsed(RotateBody { overlap }): Parsed<RotateBody>,
+) -> Answer {
+    let key = super::load(&plane, id).await?;
+    rotate::rotate(&plane, &caller, key, overlap, "/api/v1/admin/api-keys").await
 }
 
 pub async fn revoke(State(plane): State<Plane>, caller: Caller, Id(id): Id) -> Answer {

@@ -1,9 +1,12 @@
 use ipnet::IpNet;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use uuid::Uuid;
+use zeroize::Zeroizing;
 
-use crate::key::{Environment, Pattern};
+use crate::key::{Digest, Environment, Pattern};
 use crate::management::wire::{ApiError, FromMembers, Members, value};
+use crate::store::KeyPatch;
 
 /// A key to be made. Its permissions must be written out, be it as an empty list.
 #[derive(Debug)]
@@ -34,14 +37,78 @@ impl FromMembers for KeyBody {
 }
 
 impl KeyBody {
-    /// A key that is dead from the start is a mistake, not a wish.
     pub(super) fn check_expiry(&self, now: Timestamp) -> Result<(), ApiError> {
-        match self.expires_at {
-            Some(expires_at) if expires_at <= now => {
-                Err(ApiError::field("expires_at", "is in the past"))
-            }
-            _ => Ok(()),
+        check_end(self.expires_at, now)
+    }
+}
+
+/// A key that is dead from the start is a mistake, not a wish.
+pub(super) fn check_end(expires_at: Option<Timestamp>, now: Timestamp) -> Result<(), ApiError> {
+    match expires_at {
+        Some(expires_at) if expires_at <= now => {
+            Err(ApiError::field("expires_at", "is in the past"))
         }
+        _ => Ok(()),
+    }
+}
+
+impl FromMembers for KeyPatch {
+    fn from_members(members: &mut Members) -> Result<Self, ApiError> {
+        Ok(KeyPatch {
+            name: members.changed("name", value::name)?,
+            permissions: members.changed("permissions", value::patterns)?,
+            // Removing the networks is removing the restriction.
+            allowed_ips: members
+                .nullable("allowed_ips", value::networks)?
+                .map(Option::unwrap_or_default),
+            rate: members.nullable("rate", value::rate)?,
+            quota: members.nullable("quota", value::quota)?,
+            expires_at: members.nullable("expires_at", value::time)?,
+            disabled: members.changed("disabled", value::boolean)?,
+            metadata: members.nullable("metadata", value::metadata)?,
+        })
+    }
+}
+
+/// How long the old key goes on working beside the new one.
+pub struct RotateBody {
+    pub overlap: SignedDuration,
+}
+
+impl FromMembers for RotateBody {
+    const MAY_BE_ABSENT: bool = true;
+
+    fn from_members(members: &mut Members) -> Result<Self, ApiError> {
+        let overlap = members.optional("overlap", value::duration)?;
+        Ok(RotateBody { overlap: overlap.unwrap_or(SignedDuration::ZERO) })
+    }
+}
+
+/// A key of another system, known by its digest alone.
+pub struct ImportBody {
+    pub user_id: Uuid,
+    pub key_hash: Digest,
+    pub key: KeyBody,
+}
+
+impl FromMembers for ImportBody {
+    fn from_members(members: &mut Members) -> Result<Self, ApiError> {
+        Ok(ImportBody {
+            user_id: members.required("user_id", value::id)?,
+            key_hash: members.required("key_hash", value::digest)?,
+            key: KeyBody::from_members(members)?,
+        })
+    }
+}
+
+/// A key that somebody presents, to be told what it is.
+pub struct VerifyBody {
+    pub api_key: Zeroizing<String>,
+}
+
+impl FromMembers for VerifyBody {
+    fn from_members(members: &mut Members) -> Result<Self, ApiError> {
+        Ok(VerifyBody { api_key: members.required("api_key", value::presented_key)? })
     }
 }
 

@@ -3,12 +3,12 @@ use uuid::Uuid;
 use super::body::KeyBody;
 use super::view::CreatedKey;
 use crate::clock;
-use crate::key::{Grants, MintedKey};
+use crate::key::{Digest, Grants, LookupId, MintedKey, Secret};
 use crate::management::caller::Caller;
 use crate::management::plane::ControlPlane;
 use crate::management::power;
-use crate::management::wire::{Answer, ApiError, created};
-use crate::store::{Change, NewKey};
+use crate::management::wire::{Answer, ApiError, ShownOnce, created};
+use crate::store::{Actor, Change, NewKey};
 
 /// Whose key is made.
 pub(super) struct Owner<'a> {
@@ -24,16 +24,40 @@ pub(super) async fn create(
     body: KeyBody,
     collection: &str,
 ) -> Answer {
-    body.check_expiry(clock::now())?;
-    power::check_giver(caller, &body.permissions)?;
-    power::check_owner(owner.grants, &body.permissions)?;
+    check(caller, &owner, &body)?;
     let instance = plane.store().instance().await?;
     let minted = MintedKey::new(&body.environment, &instance.id_key).map_err(ApiError::internal)?;
-    let new = NewKey {
+    let new = new_key(&owner, body, Some(minted.lookup_id), minted.digest);
+    let by = plane.commit(Change::CreateKey(new.clone()), caller).await?;
+    show(collection, new, &by, &minted.secret)
+}
+
+/// The answer with the key in it.
+pub(super) fn show(collection: &str, new: NewKey, by: &Actor, secret: &Secret) -> Answer {
+    let location = format!("{collection}/{}", new.id);
+    let mut answer = created(&location, CreatedKey::new(new, by, secret))?;
+    answer.extensions_mut().insert(ShownOnce);
+    Ok(answer)
+}
+
+/// Whether the caller may give `owner` such a key.
+pub(super) fn check(caller: &Caller, owner: &Owner<'_>, body: &KeyBody) -> Result<(), ApiError> {
+    body.check_expiry(clock::now())?;
+    power::check_giver(caller, &body.permissions)?;
+    power::check_owner(owner.grants, &body.permissions)
+}
+
+pub(super) fn new_key(
+    owner: &Owner<'_>,
+    body: KeyBody,
+    lookup_id: Option<LookupId>,
+    digest: Digest,
+) -> NewKey {
+    NewKey {
         id: Uuid::now_v7(),
         user_id: owner.id,
-        lookup_id: Some(minted.lookup_id),
-        digest: minted.digest,
+        lookup_id,
+        digest,
         name: body.name,
         permissions: body.permissions,
         environment: body.environment,
@@ -43,8 +67,5 @@ pub(super) async fn create(
         expires_at: body.expires_at,
         metadata: body.metadata,
         rotated_from: None,
-    };
-    let by = plane.commit(Change::CreateKey(new.clone()), caller).await?;
-    let location = format!("{collection}/{}", new.id);
-    created(&location, CreatedKey::new(new, &by, &minted.secret))
+    }
 }

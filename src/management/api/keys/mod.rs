@@ -3,7 +3,11 @@
 pub mod admin;
 mod body;
 mod create;
+pub mod import;
 pub mod own;
+mod patch;
+mod rotate;
+pub mod verify;
 mod view;
 
 use uuid::Uuid;
@@ -27,5 +31,9 @@ fn read_filter(params: &mut Params) -> Result<KeyFilter, ApiError> {
             LookupId::parse(text.as_bytes())
         })?,
         revoked: params.boolean("revoked")?,
+        disabled: params.boolean("disabled")?,
+        expires_before: params.time("expires_before")?,
+        never_used: params.boolean("never_used")?,
+        unused_since: params.time("unused_since")?,
     })
 }

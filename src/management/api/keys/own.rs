@@ -4,15 +4,16 @@ use axum::extract::State;
 use http::Uri;
 use uuid::Uuid;
 
-use super::body::KeyBody;
+use super::body::{KeyBody, RotateBody};
 use super::create::{self, Owner};
 use super::view::KeyView;
+use super::{patch, rotate};
 use crate::management::caller::Caller;
 use crate::management::plane::{ControlPlane, Plane};
 use crate::management::wire::{
-    Answer, ApiError, Id, ListKey, Params, Parsed, list, no_content, ok,
+    Answer, ApiError, Id, ListKey, Params, Parsed, list, no_content, versioned,
 };
-use crate::store::{Change, KeyFilter, KeyRow};
+use crate::store::{Change, KeyFilter, KeyPatch, KeyRow};
 
 pub async fn list_all(State(plane): State<Plane>, caller: Caller, uri: Uri) -> Answer {
     let (filter, page) = Params::read(&uri, |params| {
@@ -24,7 +25,8 @@ pub async fn list_all(State(plane): State<Plane>, caller: Caller, uri: Uri) -> A
 }
 
 pub async fn read(State(plane): State<Plane>, caller: Caller, Id(id): Id) -> Answer {
-    ok(KeyView::from(load(&plane, &caller, id).await?))
+    let key = load(&plane, &caller, id).await?;
+    versioned(key.updated_at, KeyView::from(key))
 }
 
 pub async fn create(
@@ -34,6 +36,26 @@ pub async fn create(
 ) -> Answer {
     let owner = Owner { id: caller.key.owner.id, grants: &caller.key.owner.grants };
     create::create(&plane, &caller, owner, body, "/api/v1/api-keys").await
+}
+
+pub async fn update(
+    State(plane): State<Plane>,
+    caller: Caller,
+    Id(id): Id,
+    Parsed(patch): Parsed<KeyPatch>,
+) -> Answer {
+    let key = load(&plane, &caller, id).await?;
+    patch::patch(&plane, &caller, key, patch).await
+}
+
+pub async fn rotate(
+    State(plane): State<Plane>,
+    caller: Caller,
+    Id(id): Id,
+    Parsed(RotateBody { overlap }): Parsed<RotateBody>,
+) -> Answer {
+    let key = load(&plane, &caller, id).await?;
+    rotate::rotate(&plane, &caller, key, overlap, "/api/v1/api-keys").await
 }
 
 pub async fn revoke(State(plane): State<Plane>, caller: Caller, Id(id): Id) -> Answer {

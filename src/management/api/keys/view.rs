@@ -54,19 +54,11 @@ impl From<KeyRow> for KeyView {
     }
 }
 
-/// The one answer that shows a key.
-#[derive(Serialize)]
-pub struct CreatedKey<'a> {
-    #[serde(flatten)]
-    key: KeyView,
-    api_key: &'a str,
-}
-
-impl<'a> CreatedKey<'a> {
+impl KeyView {
     /// Made of what was committed instead of reading it back: a store that goes away in between
     /// must not cost the owner the secret.
-    pub(super) fn new(new: NewKey, by: &Actor, secret: &'a Secret) -> Self {
-        let row = KeyRow {
+    pub(super) fn of_new(new: NewKey, by: &Actor) -> Self {
+        KeyRow {
             id: new.id,
             user_id: new.user_id,
             lookup_id: new.lookup_id,
@@ -85,7 +77,21 @@ impl<'a> CreatedKey<'a> {
             created_by: by.user_id,
             created_at: by.at,
             updated_at: by.at,
-        };
-        Self { key: row.into(), api_key: secret.reveal() }
+        }
+        .into()
+    }
+}
+
+/// The one answer that shows a key.
+#[derive(Serialize)]
+pub struct CreatedKey<'a> {
+    #[serde(flatten)]
+    key: KeyView,
+    api_key: &'a str,
+}
+
+impl<'a> CreatedKey<'a> {
+    pub(super) fn new(new: NewKey, by: &Actor, secret: &'a Secret) -> Self {
+        Self { key: KeyView::of_new(new, by), api_key: secret.reveal() }
     }
 }

@@ -14,7 +14,7 @@ use crate::management::caller::Caller;
 use crate::management::plane::{ControlPlane, Plane};
 use crate::management::power;
 use crate::management::wire::{
-    Answer, ApiError, Id, ListKey, Named, Params, Parsed, created, list, no_content, ok,
+    Answer, ApiError, Id, ListKey, Named, Params, Parsed, created, list, no_content, versioned,
 };
 use crate::store::{AttemptFilter, Change, NewUser, UserFilter, UserPatch};
 
@@ -32,7 +32,7 @@ pub async fn list_all(State(plane): State<Plane>, uri: Uri) -> Answer {
 }
 
 pub async fn read(State(plane): State<Plane>, Id(id): Id) -> Answer {
-    ok(load(&plane, id).await?)
+    answer(&plane, id).await
 }
 
 pub async fn create(
@@ -69,7 +69,7 @@ pub async fn update(
         check_new_roles(&plane, &caller, id, roles).await?;
     }
     plane.commit(Change::UpdateUser { id, patch }, &caller).await?;
-    ok(load(&plane, id).await?)
+    answer(&plane, id).await
 }
 
 /// A patch that replaces the roles asks for what giving and taking them one by one would.
@@ -123,7 +123,7 @@ pub async fn add_roles(
 ) -> Answer {
     power::check_roles(&plane, &caller, &roles).await?;
     plane.commit(Change::AddRoles { user: id, roles }, &caller).await?;
-    ok(load(&plane, id).await?)
+    answer(&plane, id).await
 }
 
 pub async fn remove_role(
@@ -134,6 +134,11 @@ pub async fn remove_role(
 ) -> Answer {
     plane.commit(Change::RemoveRole { user: id, role }, &caller).await?;
     no_content()
+}
+
+async fn answer(plane: &ControlPlane, id: Uuid) -> Answer {
+    let user = plane.user(id).await?;
+    versioned(user.updated_at, UserView::new(user, clock::now()))
 }
 
 async fn load(plane: &ControlPlane, id: Uuid) -> Result<UserView, ApiError> {

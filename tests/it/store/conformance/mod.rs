@@ -5,6 +5,7 @@ pub mod feed;
 pub mod keys;
 pub mod quotas;
 pub mod roles;
+pub mod terms;
 pub mod usage;
 pub mod users;
 
@@ -53,6 +54,8 @@ macro_rules! conformance {
             roles: a_role_changes_what_its_holders_keys_may_do,
                 a_deleted_role_is_taken_from_its_holders, built_in_is_protected,
                 role_and_permission_names_are_unique, unknown_roles_are_named;
+            terms: a_change_on_an_old_version_leaves_no_trace, a_receipt_makes_a_change_happen_once,
+                a_receipt_of_a_failed_change_is_forgotten, receipts_are_bounded_in_time_and_number;
             usage: usage_batch_twice_counts_once, batches_from_many_nodes_all_count,
                 usage_notes_the_last_use, usage_keeps_what_it_was_given,
                 usage_is_counted_by_the_minute_once, records_are_found_newest_first,

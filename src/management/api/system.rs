@@ -1,0 +1,97 @@
+//! What runs here, and what somebody should look at.
+
+use axum::extract::State;
+use serde::Serialize;
+
+use crate::clock;
+use crate::key::Permission;
+use crate::management::plane::{ControlPlane, Plane};
+use crate::management::wire::{Answer, ApiError, ok};
+use crate::store::KeyCounts;
+
+pub async fn config(State(plane): State<Plane>) -> Answer {
+    ok(&**plane.parts.running.load())
+}
+
+/// On this node; others see the file's change by themselves, or have a file of their own.
+pub async fn reload(State(plane): State<Plane>) -> Answer {
+    let reloaded = (plane.parts.reload)().await;
+    reloaded.map_err(|problems| ApiError::InvalidConfig { problems })?;
+    config(State(plane)).await
+}
+
+#[derive(Serialize)]
+struct Diagnostics {
+    node: String,
+    version: &'static str,
+    uptime_seconds: u64,
+    store: StoreState,
+    usage_waiting: usize,
+    /// Required by routes, and defined by nobody: perhaps mistyped.
+    undefined_permissions: Vec<String>,
+    keys: KeyAttention,
+}
+
+#[derive(Serialize)]
+struct StoreState {
+    degraded: bool,
+    /// How long one round trip took.
+    ping_seconds: f64,
+    newest_change: u64,
+}
+
+#[derive(Serialize)]
+struct KeyAttention {
+    working: u64,
+    /// Within two weeks.
+    nearing_expiry: u64,
+    never_used: u64,
+    /// Neither made nor used within 90 days.
+    unused: u64,
+}
+
+impl From<KeyCounts> for KeyAttention {
+    fn from(counts: KeyCounts) -> Self {
+        let KeyCounts { working, nearing_expiry, never_used, unused } = counts;
+        Self { working, nearing_expiry, never_used, unused }
+    }
+}
+
+pub async fn diagnostics(State(plane): State<Plane>) -> Answer {
+    let parts = &plane.parts;
+    ok(Diagnostics {
+        node: parts.node.to_string(),
+        version: env!("CARGO_PKG_VERSION"),
+        uptime_seconds: plane.started.elapsed().as_secs(),
+        store: store(&plane).await?,
+        usage_waiting: parts.recorder.waiting(),
+        undefined_permissions: undefined(&plane).await?,
+        keys: plane.store().key_counts(clock::now()).await?.into(),
+    })
+}
+
+async fn store(plane: &ControlPlane) -> Result<StoreState, ApiError> {
+    let begun = std::time::Instant::now();
+    plane.store().ping().await?;
+    Ok(StoreState {
+        ping_seconds: begun.elapsed().as_secs_f64(),
+        degraded: plane.parts.health.is_degraded(),
+        newest_change: plane.store().newest_change().await?,
+    })
+}
+
+/// The route map is the operator's own and small; each name in it is looked up.
+async fn undefined(plane: &ControlPlane) -> Result<Vec<String>, ApiError> {
+    let running = plane.parts.running.load_full();
+    let mut undefined = Vec::new();
+    for permission in running.required() {
+        if is_undefined(plane, permission).await? {
+            undefined.push(permission.to_string());
+        }
+    }
+    Ok(undefined)
+}
+
+async fn is_undefined(plane: &ControlPlane, permission: &Permission) -> Result<bool, ApiError> {
+    Ok(plane.store().permission(permission).await?.is_none())
+}
