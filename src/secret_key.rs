@@ -22,6 +22,15 @@ const EXAMPLES: &[&str] =
 
 pub struct SecretKey(Zeroizing<Vec<u8>>);
 
+/// What a store keeps to recognise a node with a wrong secret. It tells nothing about it.
+pub type Fingerprint = [u8; 16];
+
+/// The secret, and, while a new one is brought in, the one before it.
+pub struct SecretKeys {
+    pub current: SecretKey,
+    pub previous: Option<SecretKey>,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum SecretKeyError {
     #[error("SECRET_KEY has {0} bytes; it needs {MIN_LENGTH} or more")]
@@ -35,6 +44,10 @@ pub enum SecretKeyError {
 }
 
 impl SecretKeyError {
+    fn at(path: &Path, cause: io::Error) -> Self {
+        SecretKeyError::File { path: path.display().to_string(), cause }
+    }
+
     pub fn hint(&self) -> &'static str {
         match self {
             SecretKeyError::File { .. } => "the file must be readable by the gateway alone",
@@ -59,34 +72,49 @@ impl SecretKey {
         Ok(Self(Zeroizing::new(text.as_bytes().to_vec())))
     }
 
-    /// Reads the secret kept in `path`, or makes one there, readable by its owner alone.
+    /// Reads the secret kept in `path`, or makes one there.
     pub fn load_or_create(path: &Path) -> Result<Self, SecretKeyError> {
-        let at = |cause| SecretKeyError::File { path: path.display().to_string(), cause };
-        let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-        match made {
-            Ok(mut file) => {
-                let mut random = Zeroizing::new([0u8; 32]);
-                getrandom::fill(&mut *random).map_err(|e| at(io::Error::other(e)))?;
-                let text = Zeroizing::new(hex::encode(*random));
-                file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(at)?;
-                Self::parse(&text)
+        match Self::create(path) {
+            Err(SecretKeyError::File { cause, .. })
+                if cause.kind() == io::ErrorKind::AlreadyExists =>
+            {
+                Self::load(path)
             }
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                let mut text = Zeroizing::new(String::new());
-                std::fs::File::open(path)
-                    .and_then(|mut file| file.read_to_string(&mut text))
-                    .map_err(at)?;
-                Self::parse(&text)
-            }
-            Err(e) => Err(at(e)),
+            made => made,
         }
     }
 
-    /// What a store keeps to recognise a node with a wrong secret. It tells nothing about it.
-    pub fn fingerprint(&self) -> [u8; 16] {
+    pub fn load(path: &Path) -> Result<Self, SecretKeyError> {
+        let mut text = Zeroizing::new(String::new());
+        std::fs::File::open(path)
+            .and_then(|mut file| file.read_to_string(&mut text))
+            .map_err(|cause| SecretKeyError::at(path, cause))?;
+        Self::parse(&text)
+    }
+
+    /// Makes a new one in `path`, which must not be there, readable by its owner alone.
+    pub fn create(path: &Path) -> Result<Self, SecretKeyError> {
+        let mut random = Zeroizing::new([0u8; 32]);
+        let at = |cause| SecretKeyError::at(path, cause);
+        getrandom::fill(&mut *random).map_err(|e| at(io::Error::other(e)))?;
+        let text = Zeroizing::new(hex::encode(*random));
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(0o600).open(path).map_err(at)?;
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(at)?;
+        Self::parse(&text)
+    }
+
+    pub fn fingerprint(&self) -> Fingerprint {
         let mut fingerprint = [0u8; 16];
         self.derive("gatepost/fingerprint/v1", &mut fingerprint);
         fingerprint
+    }
+
+    /// What the rows of the audit log are chained under.
+    pub fn chain_key(&self) -> Zeroizing<[u8; 32]> {
+        let mut key = Zeroizing::new([0u8; 32]);
+        self.derive("gatepost/audit-chain/v1", &mut *key);
+        key
     }
 
     /// A key for one purpose (HKDF-SHA256, RFC 5869), at most 8,160 bytes.

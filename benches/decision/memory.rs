@@ -9,11 +9,12 @@ use gatepost::key::{
 };
 use gatepost::lockout::{Ledger, Lock, Recent, SecurityEvent};
 use gatepost::store::{
-    Actor, AttemptFilter, Change, Committed, EventFilter, EventOrder, EventRow, FailedAttempts,
-    FeedEntry, GroupSums, Grouping, Instance, KeptReceipt, KeyCounts, KeyFilter, KeyRow,
-    LockoutFilter, LockoutRow, Page, PageRequest, PermissionRow, QuotaAccount, QuotaLease, Receipt,
-    Retention, RoleChanges, RoleRow, Rollup, RollupFilter, RollupKey, SecurityStore, Store,
-    StoreError, Terms, UsageBatch, UsageFilter, UsagePage, UserFilter, UserRow,
+    Actor, AttemptFilter, AuditFilter, AuditRow, ChainHead, ChainOrigin, Change, Committed,
+    EventFilter, EventOrder, EventRow, FailedAttempts, FeedEntry, GroupSums, Grouping, Instance,
+    KeptReceipt, KeyCounts, KeyFilter, KeyRow, LockoutFilter, LockoutRow, Order, Page, PageRequest,
+    PermissionRow, QuotaAccount, QuotaLease, Receipt, Retention, RoleChanges, RoleRow, Rollup,
+    RollupFilter, RollupKey, SecurityStore, Store, StoreError, Terms, UsageBatch, UsageFilter,
+    UsagePage, UserFilter, UserRow,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -124,7 +125,28 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn claim_secret(&self, _: [u8; 16]) -> Result<(), StoreError> {
+    async fn claim_secret(&self) -> Result<(), StoreError> {
+        not_here()
+    }
+
+    async fn rotate_secret(&self, _: &Actor) -> Result<ChainHead, StoreError> {
+        not_here()
+    }
+
+    async fn chain_origin(&self) -> Result<ChainOrigin, StoreError> {
+        not_here()
+    }
+
+    async fn chain_head(&self) -> Result<Option<ChainHead>, StoreError> {
+        not_here()
+    }
+
+    async fn audit(
+        &self,
+        _: &AuditFilter,
+        _: Order,
+        _: &PageRequest,
+    ) -> Result<Page<AuditRow>, StoreError> {
         not_here()
     }
 

@@ -13,9 +13,12 @@ use std::time::{Duration, Instant};
 
 use gatepost::clock;
 use gatepost::decision::Outcome;
+use gatepost::secret_key::{SecretKey, SecretKeys};
 use gatepost::store::postgres::PostgresStore;
 use gatepost::store::sqlite::{self, SqliteStore};
-use gatepost::store::{Access, Grouping, RollupFilter, Store, UsageBatch, UsageRecord, minute};
+use gatepost::store::{
+    Access, ChainKeys, Grouping, RollupFilter, Store, UsageBatch, UsageRecord, minute,
+};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
@@ -36,13 +39,19 @@ fn main() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("gatepost.db");
         sqlite::migrate::up(&path, sqlite::MIGRATIONS).expect("the migrations apply");
-        let store = SqliteStore::open(&path, Access::Serving).expect("it opens");
+        let store = SqliteStore::open(&path, Access::Serving, chain_keys()).expect("it opens");
         measure("SQLite", Arc::new(store), records).await;
 
         let database = postgres::TestDatabase::new().await;
-        let store = PostgresStore::open(&database.url(), 4).expect("the URL is right");
+        let store =
+            PostgresStore::open(&database.url(), 4, chain_keys()).expect("the URL is right");
         measure("Postgres", Arc::new(store), records).await;
     });
+}
+
+fn chain_keys() -> ChainKeys {
+    let current = SecretKey::parse("2f6b1c9e84d07a35b8e1f4029c7d6a5031e8b7f2").expect("a secret");
+    ChainKeys::from(&SecretKeys { current, previous: None })
 }
 
 async fn measure(name: &str, store: Arc<dyn Store>, records: usize) {

@@ -1,16 +1,22 @@
 use super::exit::{Exit, Failed};
-use super::{complain, print};
+use super::{complain, print, secret};
 use crate::clock;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::key::{Environment, MintedKey, Pattern};
 use crate::server;
 use crate::store::{Actor, Change, NewKey, NewUser, Store, StoreError};
 
 /// Makes the first admin, straight on the store. The key is alone on stdout.
-pub fn run(config: &Config, email: &str, again: bool) -> Result<Exit, Failed> {
+pub fn run(
+    config: &Config,
+    env: &config::Environment,
+    email: &str,
+    again: bool,
+) -> Result<Exit, Failed> {
+    let secrets = secret::keys(env, &config.store.url)?;
     let runtime = super::runtime()?;
     let key = runtime.block_on(async {
-        let store = server::open_beside(&config.store).await?;
+        let store = server::open_beside(&config.store, &secrets).await?;
         make_admin(&*store, email, again).await
     })?;
     print(format!("{}\n", key.secret.reveal()).as_bytes())

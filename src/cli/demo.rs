@@ -2,8 +2,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::exit::{Exit, Failed};
-use super::{complain, load, print, serve};
-use crate::config::Environment;
+use super::{complain, load, print, secret, serve};
+use crate::config::{Config, Environment};
 use crate::demo::{DemoKeys, Folder, people, sample_api};
 use crate::server::{self, Source};
 use crate::telemetry;
@@ -26,15 +26,16 @@ pub fn run(
     let config = load(&source.path, &source.environment)?;
     let _logging = telemetry::init(&config.log);
 
-    let keys = keys(&folder, &config)?;
+    let keys = keys(&folder, &config, &source.environment)?;
     folder.write_env(&keys, proxy, management).map_err(|e| at(dir, &e))?;
     serve::with_secret(config, source, || welcome(dir, &keys, proxy, management))
 }
 
 /// The keys of the run before, or new ones.
-fn keys(folder: &Folder, config: &crate::config::Config) -> Result<DemoKeys, Failed> {
+fn keys(folder: &Folder, config: &Config, env: &Environment) -> Result<DemoKeys, Failed> {
+    let secrets = secret::keys(env, &config.store.url)?;
     super::runtime()?.block_on(async {
-        let store = server::open_beside(&config.store).await?;
+        let store = server::open_beside(&config.store, &secrets).await?;
         if store.has_admin().await?
             && let Some(keys) = folder.keys()
         {

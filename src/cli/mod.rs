@@ -1,5 +1,6 @@
 //! The command line: data on stdout, talk on stderr, one exit code per kind of end.
 
+mod audit;
 mod bootstrap;
 mod check;
 mod demo;
@@ -8,6 +9,7 @@ mod explain;
 mod healthcheck;
 mod migrate;
 mod probe;
+mod secret;
 mod serve;
 mod table;
 
@@ -86,6 +88,16 @@ enum Command {
         #[arg(long)]
         again: bool,
     },
+    /// Verify the audit log
+    Audit {
+        #[command(subcommand)]
+        action: audit::Action,
+    },
+    /// Change the SECRET_KEY that the nodes share
+    Secret {
+        #[command(subcommand)]
+        action: secret::Action,
+    },
     /// Ask a running gateway whether it is alive: exit code 0 or 1
     Healthcheck {
         /// The management address
@@ -136,7 +148,13 @@ fn run(command: Command) -> Result<Exit, Failed> {
         }
         Command::Migrate { file, action } => migrate::run(&load(&file.path, &env)?, action),
         Command::Bootstrap { file, email, again } => {
-            bootstrap::run(&load(&file.path, &env)?, &email, again)
+            bootstrap::run(&load(&file.path, &env)?, &env, &email, again)
+        }
+        Command::Audit { action: audit::Action::Verify { file, head } } => {
+            audit::verify(&load(&file.path, &env)?, &env, head)
+        }
+        Command::Secret { action: secret::Action::Rotate(file) } => {
+            secret::run(&load(&file.path, &env)?, &env)
         }
         Command::Healthcheck { server } => healthcheck::run(&server),
         Command::Openapi => print(format!("{}\n", management::openapi()).as_bytes()),

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::exit::{Exit, Failed};
-use super::{complain, load};
+use super::{complain, load, secret};
 use crate::config::{Config, Environment};
 use crate::server::{self, Source};
 use crate::telemetry;
@@ -24,21 +24,7 @@ pub fn with_secret(
     source: Source,
     listening: impl FnOnce(),
 ) -> Result<Exit, Failed> {
-    let given = secret_setting(&source.environment)?;
-    let secret = server::secret_key(given.as_deref(), &config.store.url)
-        .map_err(server::ServeError::from)?;
-    server::serve(config, source, &secret, listening)?;
+    let secrets = secret::keys(&source.environment, &config.store.url)?;
+    server::serve(config, source, &secrets, listening)?;
     Ok(Exit::Ok)
-}
-
-/// `SECRET_KEY`, or the file that `SECRET_KEY_FILE` names.
-fn secret_setting(env: &Environment) -> Result<Option<String>, Failed> {
-    if let Some(text) = env.get("SECRET_KEY") {
-        return Ok(Some(text.clone()));
-    }
-    let Some(path) = env.get("SECRET_KEY_FILE") else { return Ok(None) };
-    let read = std::fs::read_to_string(path);
-    read.map(Some).map_err(|cause| {
-        Failed::new(Exit::InvalidConfig, format!("error: SECRET_KEY_FILE: {path}: {cause}"))
-    })
 }

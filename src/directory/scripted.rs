@@ -17,11 +17,12 @@ use crate::key::{
 };
 use crate::lockout::{Ledger, Lock, Recent, SecurityEvent};
 use crate::store::{
-    Actor, AttemptFilter, Change, Committed, EventFilter, EventOrder, EventRow, FailedAttempts,
-    FeedEntry, FeedSubject, GroupSums, Grouping, Instance, KeptReceipt, KeyCounts, KeyFilter,
-    KeyRow, LockoutFilter, LockoutRow, Page, PageRequest, PermissionRow, QuotaAccount, QuotaLease,
-    Receipt, Retention, RoleChanges, RoleRow, Rollup, RollupFilter, RollupKey, SecurityStore,
-    Store, StoreError, Terms, UsageBatch, UsageFilter, UsagePage, UserFilter, UserRow,
+    Actor, AttemptFilter, AuditFilter, AuditRow, ChainHead, ChainOrigin, Change, Committed,
+    EventFilter, EventOrder, EventRow, FailedAttempts, FeedEntry, FeedSubject, GroupSums, Grouping,
+    Instance, KeptReceipt, KeyCounts, KeyFilter, KeyRow, LockoutFilter, LockoutRow, Order, Page,
+    PageRequest, PermissionRow, QuotaAccount, QuotaLease, Receipt, Retention, RoleChanges, RoleRow,
+    Rollup, RollupFilter, RollupKey, SecurityStore, Store, StoreError, Terms, UsageBatch,
+    UsageFilter, UsagePage, UserFilter, UserRow,
 };
 
 /// What can be made to fail, each for itself.
@@ -275,8 +276,29 @@ impl Store for ScriptedStore {
         Ok(self.rows.lock().instance.clone())
     }
 
-    async fn claim_secret(&self, _: [u8; 16]) -> Result<(), StoreError> {
+    async fn claim_secret(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    async fn rotate_secret(&self, _: &Actor) -> Result<ChainHead, StoreError> {
+        Err(StoreError::Unavailable("there is no audit log here".into()))
+    }
+
+    async fn chain_origin(&self) -> Result<ChainOrigin, StoreError> {
+        Err(StoreError::Unavailable("there is no audit log here".into()))
+    }
+
+    async fn chain_head(&self) -> Result<Option<ChainHead>, StoreError> {
+        Ok(None)
+    }
+
+    async fn audit(
+        &self,
+        _: &AuditFilter,
+        _: Order,
+        _: &PageRequest,
+    ) -> Result<Page<AuditRow>, StoreError> {
+        Ok(Page { rows: Vec::new(), next: None })
     }
 
     async fn commit_if(

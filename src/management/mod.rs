@@ -41,12 +41,16 @@ use crate::guard::Guard;
 use crate::health::Health;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::policy::Route;
 use crate::usage::Recorder;
 
 pub use app::{App, app};
 pub use openapi::document as openapi;
 pub use running::RunningConfig;
 pub use table::route_names;
+
+/// Finds a route of the data plane by its name: what it asks of its callers, now.
+pub type Routes = Arc<dyn Fn(&str) -> Option<Arc<Route>> + Send + Sync>;
 
 /// Reads the configuration again; every problem, when it is not valid and the old one goes on.
 pub type Reload =
@@ -65,6 +69,7 @@ pub struct Parts {
     /// Knows the tiers that users can be given.
     pub limits: Arc<Limits>,
     pub node: Arc<str>,
+    pub routes: Routes,
     /// Replaced as a whole when the configuration is read again.
     pub running: Arc<ArcSwap<RunningConfig>>,
     pub reload: Reload,

@@ -82,6 +82,8 @@ pub(super) fn operations() -> Vec<Operation> {
         row(&post,   "/api/v1/admin/api-keys/import",     "import_key",      Key(&["api_keys:create", "users:update"]), keys::import::import),
         row(&post,   "/api/v1/admin/api-keys/verify",     "verify_key",      Key(&["api_keys:read", "users:read"]),     keys::verify::verify),
 
+        row(&get,    "/api/v1/admin/api-keys/{id}/unused-permissions", "unused_permissions", Key(&["api_keys:read", "users:read"]), keys::unused::read),
+
         row(&get,    "/api/v1/admin/roles",              "list_roles",        Key(&["permissions:read"]), roles::list_all),
         row(&post,   "/api/v1/admin/roles",              "create_role",       Key(&["roles:manage"]),     roles::create),
         row(&get,    "/api/v1/admin/roles/{name}",       "read_role",         Key(&["permissions:read"]), roles::read),

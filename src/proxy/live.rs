@@ -1,7 +1,9 @@
+use std::sync::Arc;
+
 use super::Background;
 use super::upstream::Upstreams;
 use crate::config::{ProxySettings, Upstream};
-use crate::policy::Policy;
+use crate::policy::{Policy, Route};
 
 /// What a reload replaces, in one step. A request keeps what it started with.
 pub struct Live {
@@ -11,6 +13,10 @@ pub struct Live {
 }
 
 impl Live {
+    pub fn route(&self, name: &str) -> Option<&Arc<Route>> {
+        self.policy.routes().iter().find(|route| &*route.name == name)
+    }
+
     /// Beside it, what has to run for as long as it is in use.
     ///
     /// # Errors

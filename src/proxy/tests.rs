@@ -21,6 +21,7 @@ use crate::guard::Guard;
 use crate::limits::Limits;
 use crate::lockout;
 use crate::policy::{Access, CredentialRules, KeySource, PathPattern, Policy, Route, RouteOptions};
+use crate::secret_key::{SecretKey, SecretKeys};
 use crate::store::{self, Store};
 use crate::usage;
 
@@ -172,7 +173,13 @@ async fn open_store(dir: &Path) -> Arc<dyn Store> {
     let url = StoreUrl::Sqlite(dir.join("gatepost.db"));
     store::migrate::up(&url).await.expect("the schema is made");
     let settings = StoreSettings { url, migrate_on_start: true, pool: 1 };
-    store::open(&settings, store::Access::Serving).await.expect("the store opens")
+    let secrets = SecretKeys {
+        current: SecretKey::parse("2f6b1c9e84d07a35b8e1f4029c7d6a5031e8b7f2").expect("a secret"),
+        previous: None,
+    };
+    store::open(&settings, store::Access::Serving, (&secrets).into())
+        .await
+        .expect("the store opens")
 }
 
 impl Gateway {

@@ -3,15 +3,17 @@
 //! Two runtimes: *data* does nothing but requests, *control* does the rest (store, change feed,
 //! usage, management), so that a busy control plane cannot delay a request.
 
+mod audit_head;
 mod beside;
 mod data_plane;
 mod drain;
 mod memory;
 mod open_store;
 mod reload;
+mod secrets;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -29,15 +31,16 @@ use crate::limits::{BackendError, Limits};
 use crate::management;
 use crate::metrics::Metrics;
 use crate::proxy;
-use crate::secret_key::{SecretKey, SecretKeyError};
+use crate::secret_key::{SecretKeyError, SecretKeys};
 use crate::store::StoreError;
 use crate::usage;
 
 use data_plane::{DataPlane, Threads};
 use open_store::ServingStore;
-pub use open_store::{open_beside, secret_key};
+pub use open_store::open_beside;
 use reload::Reloader;
 pub use reload::Source;
+pub use secrets::{GivenSecrets, SecretFiles, secret_keys};
 
 /// Threads of the control runtime. It waits for I/O most of the time.
 const CONTROL_THREADS: usize = 2;
@@ -93,12 +96,12 @@ struct Node {
 pub fn serve(
     config: Config,
     source: Source,
-    secret: &SecretKey,
+    secrets: &SecretKeys,
     listening: impl FnOnce(),
 ) -> Result<(), ServeError> {
     memory::keep_private();
     let control = runtime("control", CONTROL_THREADS)?;
-    let store = control.block_on(ServingStore::open(&config.store, secret))?;
+    let store = control.block_on(ServingStore::open(&config.store, secrets))?;
     let data = Threads::new(runtime("proxy", config.proxy.threads)?);
     let node = control.block_on(start(config, source, store, data))?;
     listening();
@@ -125,17 +128,18 @@ async fn start(
 ) -> Result<Node, ServeError> {
     let store = opened.store.clone();
     let running = Arc::new(ArcSwap::from_pointee(management::RunningConfig::of(&config)));
-    let reloading = Arc::new(OnceLock::new());
     let operations = management::route_names();
     let routes = config.policy.routes().iter().map(|route| &*route.name);
     let names: Vec<&str> = routes.chain(operations.iter().map(String::as_str)).collect();
     let metrics = Arc::new(Metrics::new(&names));
     let directory = Directory::new(store.clone(), &config.cache, metrics.clone());
     let following = directory.clone();
+    let heads = store.clone();
     let store_failed = tokio::spawn(async move {
         if let Err(error) = opened.ready().await {
             return error;
         }
+        tokio::spawn(audit_head::log_every_minute(heads));
         following.follow().await;
         ServeError::Proxy("the change feed ended".into())
     });
@@ -171,30 +175,39 @@ async fn start(
         kept.keep(stop, FLUSH_PATIENCE).await;
     });
 
+    let (settings, management_settings) = (config.proxy.clone(), config.management.clone());
+    let realm = config.policy.realm.clone();
+    let reloader = Reloader::start(
+        config,
+        source,
+        limits.clone(),
+        guard.clone(),
+        metrics.clone(),
+        running.clone(),
+    )
+    .await;
+    let reloader = Arc::new(reloader.map_err(ServeError::Proxy)?);
     let app = management::app(management::Parts {
         gate: gate.clone(),
         guard: guard.clone(),
         directory,
-        settings: config.management.clone(),
+        settings: management_settings.clone(),
         recorder: recorder.clone(),
         metrics: metrics.clone(),
         health: health.clone(),
-        realm: config.policy.realm.clone(),
+        realm,
+        routes: routes_of(reloader.live()),
         limits: limits.clone(),
         node: node_name.clone(),
-        running: running.clone(),
-        reload: reload_with(reloading.clone()),
+        running,
+        reload: reload_with(reloader.clone()),
     });
     let (stop_management, mut management_stopped) = watch::channel(false);
-    let listener = listen(config.management.listen).await?;
+    let listener = listen(management_settings.listen).await?;
     let management = tokio::spawn(app.clone().serve(listener, async move {
         let _ = management_stopped.wait_for(|stopped| *stopped).await;
     }));
 
-    let settings = config.proxy.clone();
-    let reloader = Reloader::start(config, source, limits, guard, metrics.clone(), running).await;
-    let reloader = Arc::new(reloader.map_err(ServeError::Proxy)?);
-    reloading.get_or_init(|| reloader.clone());
     let parts = proxy::Parts {
         gate,
         live: reloader.live(),
@@ -222,16 +235,15 @@ async fn start(
     })
 }
 
-/// The management listener answers before there is anything to reload.
-fn reload_with(reloading: Arc<OnceLock<Arc<Reloader>>>) -> management::Reload {
+/// The data plane's routes for the control plane, as they are when it asks.
+fn routes_of(live: Arc<ArcSwap<proxy::Live>>) -> management::Routes {
+    Arc::new(move |name| live.load().route(name).cloned())
+}
+
+fn reload_with(reloader: Arc<Reloader>) -> management::Reload {
     Arc::new(move || {
-        let reloader = reloading.get().cloned();
-        Box::pin(async move {
-            match reloader {
-                Some(reloader) => reloader.reload().await,
-                None => Err("the node is still starting".to_owned()),
-            }
-        })
+        let reloader = reloader.clone();
+        Box::pin(async move { reloader.reload().await })
     })
 }
 

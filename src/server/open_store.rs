@@ -1,35 +1,21 @@
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::ServeError;
-use crate::config::{StoreSettings, StoreUrl};
-use crate::secret_key::{SecretKey, SecretKeyError};
+use crate::config::StoreSettings;
+use crate::secret_key::SecretKeys;
 use crate::store::{self, Access, Store, StoreError, migrate};
 
 /// How often a store that is away is tried again while the node starts.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// The `SECRET_KEY` given, or, with the embedded store, the one kept beside the database.
-pub fn secret_key(given: Option<&str>, url: &StoreUrl) -> Result<SecretKey, SecretKeyError> {
-    match (given, url) {
-        (Some(text), _) => SecretKey::parse(text),
-        (None, StoreUrl::Sqlite(path)) => SecretKey::load_or_create(&beside(path)),
-        (None, StoreUrl::Postgres(_)) => Err(SecretKeyError::Missing),
-    }
-}
-
-/// `gatepost.db` has its secret in `gatepost.db.secret`.
-fn beside(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(".secret");
-    name.into()
-}
-
 /// Opens the store for a command that works beside a serving node.
-pub async fn open_beside(settings: &StoreSettings) -> Result<Arc<dyn Store>, ServeError> {
+pub async fn open_beside(
+    settings: &StoreSettings,
+    secrets: &SecretKeys,
+) -> Result<Arc<dyn Store>, ServeError> {
     bring_up(settings).await?;
-    Ok(store::open(settings, Access::Beside).await?)
+    Ok(store::open(settings, Access::Beside, secrets.into()).await?)
 }
 
 /// A store to serve from. With Postgres away it is not ready yet: [`ServingStore::ready`] goes on
@@ -37,7 +23,6 @@ pub async fn open_beside(settings: &StoreSettings) -> Result<Arc<dyn Store>, Ser
 pub struct ServingStore {
     pub store: Arc<dyn Store>,
     settings: StoreSettings,
-    fingerprint: [u8; 16],
     ready: bool,
 }
 
@@ -45,11 +30,10 @@ impl ServingStore {
     /// # Errors
     /// The store answers, and does not fit: its schema is newer, migrations are pending or fail,
     /// another process serves from it, or it belongs to nodes with another `SECRET_KEY`.
-    pub async fn open(settings: &StoreSettings, secret: &SecretKey) -> Result<Self, ServeError> {
+    pub async fn open(settings: &StoreSettings, secrets: &SecretKeys) -> Result<Self, ServeError> {
         let there = reachable(bring_up(settings).await)?;
-        let store = store::open(settings, Access::Serving).await?;
-        let fingerprint = secret.fingerprint();
-        let mut opened = Self { store, settings: settings.clone(), fingerprint, ready: false };
+        let store = store::open(settings, Access::Serving, secrets.into()).await?;
+        let mut opened = Self { store, settings: settings.clone(), ready: false };
         opened.ready = there && reachable(opened.claim().await)?;
         Ok(opened)
     }
@@ -68,7 +52,7 @@ impl ServingStore {
     }
 
     async fn claim(&self) -> Result<(), ServeError> {
-        Ok(self.store.claim_secret(self.fingerprint).await?)
+        Ok(self.store.claim_secret().await?)
     }
 }
 

@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Change, KeyRow, PermissionRow, RoleRow, UserRow};
+use super::{
+    Actor, AuditEntry, Break, ChainHead, Change, KeyRow, PermissionRow, RoleRow, StoreError,
+    UserRow,
+};
 
 /// What a change is about: each subject of a change gets an audit row, with its state before and
 /// after, and a row in the feed.
@@ -83,6 +86,51 @@ impl Change {
             Change::RotateKey { id, new, .. } => vec![Subject::Key(*id), Subject::Key(new.id)],
         }
     }
+}
+
+/// What the log says of a change to one subject.
+pub(super) fn entry(
+    action: &str,
+    by: &Actor,
+    (subject_kind, subject_id): (&str, String),
+    before: Option<&Value>,
+    after: Option<&Value>,
+) -> AuditEntry {
+    AuditEntry {
+        at: by.at,
+        action: action.to_owned(),
+        actor_user_id: by.user_id.map(|id| id.to_string()),
+        actor_key_id: by.key_id.map(|id| id.to_string()),
+        actor_ip: by.ip.map(|ip| ip.to_string()),
+        request_id: by.request_id.map(|id| id.to_string()),
+        subject_kind: subject_kind.to_owned(),
+        subject_id,
+        before: before.map(Value::to_string),
+        after: after.map(Value::to_string),
+    }
+}
+
+/// What the log says of a new `SECRET_KEY`: the head under the old one, by which older logs know
+/// this chain.
+pub(super) fn rotation(by: &Actor, instance: Uuid, old: ChainHead) -> AuditEntry {
+    let before = json!({ "head": old.mac.to_string() });
+    entry("rotate_secret", by, ("instance", instance.to_string()), Some(&before), None)
+}
+
+/// A chain that does not hold is not carried over: it would hold afterwards.
+pub(super) fn broken(fault: Break) -> StoreError {
+    StoreError::Incompatible(format!("the chain of the audit log is broken: {fault}"))
+}
+
+/// An address as we would have written it, so that a dialect's spelling is no difference.
+pub(super) fn address(text: String) -> String {
+    text.parse::<std::net::IpAddr>().map_or(text, |ip| ip.to_string())
+}
+
+/// The `seq` that a page begins after.
+pub(super) fn cursor(after: Option<&str>) -> Result<Option<i64>, StoreError> {
+    let parse = |text: &str| text.parse().map_err(|_| StoreError::Invalid("the cursor is unknown"));
+    after.map(parse).transpose()
 }
 
 /// The rows as the audit log keeps them. Rows hold no digest, so neither does the log.

@@ -3,12 +3,13 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Actor, Change, Committed, GroupSums, Grouping, KeptReceipt, KeyCounts, KeyFilter, KeyRow, Page,
-    PageRequest, PermissionRow, QuotaAccount, QuotaLease, Receipt, Retention, RoleRow, Rollup,
-    RollupFilter, RollupKey, SecurityStore, Terms, UsageBatch, UsageFilter, UsagePage, UserFilter,
-    UserRow,
+    Actor, AuditFilter, AuditRow, ChainHead, ChainOrigin, Change, Committed, GroupSums, Grouping,
+    KeptReceipt, KeyCounts, KeyFilter, KeyRow, Order, Page, PageRequest, PermissionRow,
+    QuotaAccount, QuotaLease, Receipt, Retention, RoleRow, Rollup, RollupFilter, RollupKey,
+    SecurityStore, Terms, UsageBatch, UsageFilter, UsagePage, UserFilter, UserRow,
 };
 use crate::key::{Digest, IdKey, KeyRecord, LookupId, Permission};
+use crate::secret_key::Fingerprint;
 
 /// Where users, roles, permissions, keys and usage live.
 ///
@@ -17,6 +18,8 @@ use crate::key::{Digest, IdKey, KeyRecord, LookupId, Permission};
 /// - **One write path.** [`commit_if`](Store::commit_if) is the only way to change a user, role,
 ///   permission or key. The change, its audit row and its row in the change feed are one
 ///   transaction: all of them, or none.
+/// - **The audit log is a chain.** Each row's MAC covers the row and the MAC before it, under a key
+///   derived from the `SECRET_KEY` that the store is at; a process without that one changes nothing.
 /// - **Order.** Feed sequence numbers are gapless and become visible in order: whoever has read up
 ///   to `n` will never find a number ≤ `n` that it has not seen.
 /// - **Uniqueness.** Emails (whatever their case), role names, permission names, lookup ids and
@@ -40,8 +43,30 @@ pub trait Store: SecurityStore {
     /// Remembers the fingerprint of the `SECRET_KEY` that all nodes share, when none is kept yet.
     ///
     /// # Errors
-    /// [`StoreError::Incompatible`] when a different one is kept.
-    async fn claim_secret(&self, fingerprint: [u8; 16]) -> Result<(), StoreError>;
+    /// [`StoreError::Incompatible`] when neither ours nor the one before it is kept.
+    async fn claim_secret(&self) -> Result<(), StoreError>;
+
+    /// Takes the store from the previous `SECRET_KEY` to the current one: every row of the audit
+    /// log is verified under the old one and chained under the new one, in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Protected`] when it is at the current one already, and
+    /// [`StoreError::Incompatible`] when it is at another one, or when the chain is broken.
+    async fn rotate_secret(&self, by: &Actor) -> Result<ChainHead, StoreError>;
+
+    /// Where the audit log's chain begins, and under whose key.
+    async fn chain_origin(&self) -> Result<ChainOrigin, StoreError>;
+
+    /// The newest row of the audit log.
+    async fn chain_head(&self) -> Result<Option<ChainHead>, StoreError>;
+
+    /// The audit log; a page ends before the `seq` that the next one begins after.
+    async fn audit(
+        &self,
+        filter: &AuditFilter,
+        order: Order,
+        page: &PageRequest,
+    ) -> Result<Page<AuditRow>, StoreError>;
 
     /// Does one change, in one transaction with its audit row and its feed row.
     async fn commit(&self, change: Change, by: &Actor) -> Result<Committed, StoreError> {
@@ -171,7 +196,7 @@ pub struct Instance {
     pub id: Uuid,
     pub id_key: IdKey,
     /// Of the `SECRET_KEY` that its nodes share; `None` before the first node started.
-    pub secret_fingerprint: Option<[u8; 16]>,
+    pub secret_fingerprint: Option<Fingerprint>,
 }
 
 /// One row of the change feed.

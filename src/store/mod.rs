@@ -3,6 +3,7 @@
 //! One conformance suite (`tests/it/store`) runs on both; each promise below is a named case.
 
 mod audit;
+mod chain;
 mod change;
 mod contract;
 mod quota;
@@ -20,6 +21,7 @@ pub mod sqlite;
 
 use std::sync::Arc;
 
+pub use chain::{Break, Chain, ChainHead, ChainKeys, ChainMac, ChainOrigin};
 pub use change::{
     Actor, Change, Committed, KeyPatch, NewKey, NewPermission, NewRole, NewUser, RolePatch,
     UserPatch,
@@ -30,7 +32,8 @@ pub use rollup::{
     Dimension, GroupSums, Grouping, Rollup, RollupFilter, RollupKey, Sums, bounds, minute,
 };
 pub use rows::{
-    KeyCounts, KeyFilter, KeyRow, Page, PageRequest, PermissionRow, RoleRow, UserFilter, UserRow,
+    AuditEntry, AuditFilter, AuditRow, KeyCounts, KeyFilter, KeyRow, Order, Page, PageRequest,
+    PermissionRow, RoleRow, UserFilter, UserRow,
 };
 pub use security::{
     AttemptFilter, EventFilter, EventOrder, EventRow, FailedAttempts, LockoutFilter, LockoutRow,
@@ -54,13 +57,20 @@ pub enum Access {
 ///
 /// An embedded store is opened at once. Postgres need not be there yet: calls answer
 /// [`StoreError::Unavailable`] until it is. Call it on the runtime that will use the store.
+/// Changes are chained under `keys`.
 ///
 /// # Errors
 /// The address is wrong, the file cannot be opened or its schema does not fit, or another process
 /// serves from it.
-pub async fn open(settings: &StoreSettings, access: Access) -> Result<Arc<dyn Store>, StoreError> {
+pub async fn open(
+    settings: &StoreSettings,
+    access: Access,
+    keys: ChainKeys,
+) -> Result<Arc<dyn Store>, StoreError> {
     Ok(match &settings.url {
-        StoreUrl::Postgres(url) => Arc::new(postgres::PostgresStore::open(url, settings.pool)?),
-        StoreUrl::Sqlite(path) => Arc::new(sqlite::SqliteStore::open(path, access)?),
+        StoreUrl::Postgres(url) => {
+            Arc::new(postgres::PostgresStore::open(url, settings.pool, keys)?)
+        }
+        StoreUrl::Sqlite(path) => Arc::new(sqlite::SqliteStore::open(path, access, keys)?),
     })
 }

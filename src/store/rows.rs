@@ -4,6 +4,7 @@ use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
+use super::ChainMac;
 use crate::key::{Environment, LookupId, Pattern, Permission};
 
 #[derive(Clone, Debug)]
@@ -60,6 +61,66 @@ pub struct KeyRow {
     pub created_by: Option<Uuid>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+/// Who changed what. Everything is text as the store keeps it: what somebody put there past us
+/// must be told, not stumbled over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AuditEntry {
+    pub at: Timestamp,
+    pub action: String,
+    pub actor_user_id: Option<String>,
+    pub actor_key_id: Option<String>,
+    pub actor_ip: Option<String>,
+    pub request_id: Option<String>,
+    pub subject_kind: String,
+    pub subject_id: String,
+    /// JSON.
+    pub before: Option<String>,
+    pub after: Option<String>,
+}
+
+impl AuditEntry {
+    /// All but the time, in the order of the columns.
+    pub fn texts(&self) -> [Option<&str>; 9] {
+        [
+            Some(&self.action),
+            self.actor_user_id.as_deref(),
+            self.actor_key_id.as_deref(),
+            self.actor_ip.as_deref(),
+            self.request_id.as_deref(),
+            Some(&self.subject_kind),
+            Some(&self.subject_id),
+            self.before.as_deref(),
+            self.after.as_deref(),
+        ]
+    }
+}
+
+/// An entry in its place in the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AuditRow {
+    pub seq: u64,
+    pub entry: AuditEntry,
+    pub mac: ChainMac,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct AuditFilter {
+    pub action: Option<String>,
+    pub actor_user_id: Option<Uuid>,
+    pub subject_kind: Option<String>,
+    pub subject_id: Option<String>,
+    pub from: Option<Timestamp>,
+    /// Which is not meant any more.
+    pub to: Option<Timestamp>,
+}
+
+/// Which end of a log comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    OldestFirst,
+    NewestFirst,
 }
 
 /// Deleted users are never listed.

@@ -5,7 +5,7 @@
 use ipnet::IpNet;
 use uuid::Uuid;
 
-use super::{FeedSubject, StoreError};
+use super::{ChainMac, FeedSubject, StoreError};
 use crate::key::{Digest, Environment, IdKey, LookupId, Pattern, Permission, Quota, Rate};
 use crate::lockout::{Source, Target};
 
@@ -60,6 +60,10 @@ pub(super) fn id_key(bytes: &[u8]) -> Result<IdKey, StoreError> {
 
 pub(super) fn fingerprint(bytes: &[u8]) -> Result<[u8; 16], StoreError> {
     bytes.try_into().map_err(|_| unreadable("a fingerprint"))
+}
+
+pub(super) fn mac(bytes: &[u8]) -> Result<ChainMac, StoreError> {
+    bytes.try_into().map(ChainMac::from_bytes).map_err(|_| unreadable("a MAC"))
 }
 
 pub(super) fn uuid(text: &str) -> Result<Uuid, StoreError> {

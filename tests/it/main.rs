@@ -1,5 +1,6 @@
 //! Every test that needs more than one room, in one binary: folders by subject.
 
+mod audit;
 mod cli;
 mod config;
 mod decision;

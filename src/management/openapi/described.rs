@@ -52,7 +52,7 @@ const COUNTS: [(&str, &str); 6] = [
     ("outcome", "FilterText"),
 ];
 /// Some of them are of one kind of record alone.
-const RECORDS: [(&str, &str); 12] = [
+const RECORDS: [(&str, &str); 16] = [
     ("kind", "LogKind"),
     ("from", "Time"),
     ("to", "Time"),
@@ -65,6 +65,10 @@ const RECORDS: [(&str, &str); 12] = [
     ("request_id", "Id"),
     ("client_ip", "Address"),
     ("event", "FilterText"),
+    ("action", "FilterText"),
+    ("actor_user_id", "Id"),
+    ("subject_kind", "FilterText"),
+    ("subject_id", "FilterText"),
 ];
 const SOURCE: [(&str, &str); 2] = [("user_id", "Id"), ("source", "Address")];
 
@@ -97,6 +101,7 @@ pub(super) fn of(operation: &str) -> Described {
         "rotate_own_key" | "rotate_key" => create("Make a key in the place of this one, which goes on working for `overlap`", "Rotation", "CreatedApiKey").body_optional(),
         "import_key" => create("Take over a key of another system by its SHA-256", "ImportedApiKey", "ApiKey").may_miss(),
         "verify_key" => read("What a key is, without calling anything with it", "Verified").body("PresentedKey").without_terms(),
+        "unused_permissions" => read("What a key was granted and no request has needed lately", "UnusedPermissions").filtered(&[("days", "Days")]),
 
         "list_users"  => list("Users, oldest first", "UserList").filtered(&[("email", "FilterText"), ("role", "FilterText"), ("locked", "Boolean")]),
         "create_user" => create("Make a user", "NewUser", "User"),

@@ -3,6 +3,7 @@
 mod answer;
 mod body;
 mod error;
+mod export;
 mod members;
 mod params;
 mod path;
@@ -14,6 +15,7 @@ mod version;
 pub use answer::{Answer, ShownOnce, created, list, no_content, ok, versioned};
 pub use body::{FromMembers, Parsed, collect};
 pub use error::{ApiError, Whose};
+pub use export::{AsyncPage, Format, Line, stream};
 pub use members::Members;
 pub use params::{ListKey, Params};
 pub use path::{Id, Named, parse_id};

@@ -8,9 +8,9 @@ use uuid::Uuid;
 use super::listen::CHANNEL;
 use super::pool::MANAGEMENT;
 use super::query::{one, run, transaction, value};
-use super::{keys, receipts, roles, security, users};
+use super::{keys, log, receipts, roles, security, users};
 use crate::store::audit::{self, Subject};
-use crate::store::{Actor, Change, Committed, NewKey, NewUser, StoreError, Terms};
+use crate::store::{Actor, ChainKeys, Change, Committed, NewKey, NewUser, StoreError, Terms};
 
 /// Any number will do, as long as all nodes use the same. One more than the lock of migrations.
 const LOCK: i64 = 0x6761_7465_706f_7302;
@@ -20,6 +20,7 @@ pub(super) async fn commit(
     change: Change,
     terms: &Terms,
     by: &Actor,
+    chain_keys: &ChainKeys,
 ) -> Result<Committed, StoreError> {
     let action = change.action();
     let subjects = change.subjects();
@@ -27,21 +28,29 @@ pub(super) async fn commit(
     transaction(db, MANAGEMENT, async {
         // First of all: whoever commits next must see what this one wrote, or the feed would have
         // numbers that appear late.
-        run(db, "SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+        lock(db).await?;
         accept(db, terms, &subjects, by).await?;
+        let mut chain = log::chain(db, chain_keys).await?;
         let before = states(db, &subjects).await?;
         effect(db, change, by).await?;
         let after = states(db, &subjects).await?;
 
         let mut seq = 0;
         for ((subject, before), after) in subjects.iter().zip(before).zip(after) {
-            record(db, action, by, subject, before, after).await?;
+            let about = (subject.kind(), subject.id());
+            let entry = audit::entry(action, by, about, before.as_ref(), after.as_ref());
+            log::write(db, &chain.append(entry)).await?;
             seq = announce(db, subject, by).await?;
         }
         run(db, "SELECT pg_notify($1, '')", &[&CHANNEL]).await?;
         Ok(Committed { seq })
     })
     .await
+}
+
+/// Lets one transaction at a time write, over all nodes.
+pub(super) async fn lock(db: &ClientWrapper) -> Result<(), StoreError> {
+    run(db, "SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await.map(drop)
 }
 
 /// The receipt before the version: a repetition is one, whatever has happened since.
@@ -132,37 +141,6 @@ async fn states(
         });
     }
     Ok(states)
-}
-
-async fn record(
-    db: &ClientWrapper,
-    action: &str,
-    by: &Actor,
-    subject: &Subject,
-    before: Option<Value>,
-    after: Option<Value>,
-) -> Result<(), StoreError> {
-    run(
-        db,
-        "INSERT INTO audit_log (seq, at, action, actor_user_id, actor_key_id, actor_ip, request_id,
-                                subject_kind, subject_id, before, after)
-         VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM audit_log),
-                 $1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        &[
-            &by.at,
-            &action,
-            &by.user_id,
-            &by.key_id,
-            &by.ip,
-            &by.request_id,
-            &subject.kind(),
-            &subject.id(),
-            &before,
-            &after,
-        ],
-    )
-    .await?;
-    Ok(())
 }
 
 async fn announce(db: &ClientWrapper, subject: &Subject, by: &Actor) -> Result<u64, StoreError> {

@@ -10,6 +10,7 @@ mod error;
 mod keys;
 mod listen;
 mod load;
+mod log;
 pub mod migrate;
 mod pool;
 mod query;
@@ -33,13 +34,14 @@ use uuid::Uuid;
 use self::address::Address;
 use self::listen::Listener;
 use self::pool::{BULK, MANAGEMENT, Pool, REQUEST};
-use self::query::{one, run, transaction, value};
+use self::query::{one, transaction, value};
 use super::migrate::Migration;
 use super::{
-    Actor, Change, Committed, FeedEntry, GroupSums, Grouping, Instance, KeptReceipt, KeyCounts,
-    KeyFilter, KeyRow, Page, PageRequest, PermissionRow, QuotaAccount, QuotaLease, Receipt,
-    Retention, RoleRow, Rollup, RollupFilter, RollupKey, Store, StoreError, Terms, UsageBatch,
-    UsageFilter, UsagePage, UserFilter, UserRow, stored,
+    Actor, AuditFilter, AuditRow, ChainHead, ChainKeys, ChainOrigin, Change, Committed, FeedEntry,
+    GroupSums, Grouping, Instance, KeptReceipt, KeyCounts, KeyFilter, KeyRow, Order, Page,
+    PageRequest, PermissionRow, QuotaAccount, QuotaLease, Receipt, Retention, RoleRow, Rollup,
+    RollupFilter, RollupKey, Store, StoreError, Terms, UsageBatch, UsageFilter, UsagePage,
+    UserFilter, UserRow, stored,
 };
 use crate::key::{Digest, KeyRecord, LookupId, Permission};
 
@@ -74,11 +76,18 @@ pub const MIGRATIONS: &[Migration] = &[
         up: include_str!("../../../sql/postgres/0005_idempotency.up.sql"),
         down: include_str!("../../../sql/postgres/0005_idempotency.down.sql"),
     },
+    Migration {
+        version: 6,
+        name: "audit_chain",
+        up: include_str!("../../../sql/postgres/0006_audit_chain.up.sql"),
+        down: include_str!("../../../sql/postgres/0006_audit_chain.down.sql"),
+    },
 ];
 
 pub struct PostgresStore {
     address: Address,
     pool: Pool,
+    keys: ChainKeys,
     /// Changes queue here for the lock that they take in the database, not on connections of the
     /// pool, which loads need.
     turn: tokio::sync::Mutex<()>,
@@ -92,12 +101,13 @@ impl PostgresStore {
     ///
     /// # Errors
     /// The URL is wrong, or the certificates that it names cannot be read.
-    pub fn open(url: &str, connections: usize) -> Result<Self, StoreError> {
+    pub fn open(url: &str, connections: usize, keys: ChainKeys) -> Result<Self, StoreError> {
         let address = Address::parse(url)?;
         let pool = Pool::new(&address, connections)?;
         Ok(Self {
             address,
             pool,
+            keys,
             turn: tokio::sync::Mutex::new(()),
             changed: Arc::new(Notify::new()),
             listener: OnceLock::new(),
@@ -119,8 +129,31 @@ impl Store for PostgresStore {
         self.pool.run(REQUEST, instance).await
     }
 
-    async fn claim_secret(&self, fingerprint: [u8; 16]) -> Result<(), StoreError> {
-        self.pool.run(MANAGEMENT, async |db| claim_secret(db, fingerprint).await).await
+    async fn claim_secret(&self) -> Result<(), StoreError> {
+        let keys = &self.keys;
+        self.pool.run(MANAGEMENT, async |db| log::claim(db, keys).await.map(drop)).await
+    }
+
+    async fn rotate_secret(&self, by: &Actor) -> Result<ChainHead, StoreError> {
+        let keys = &self.keys;
+        self.pool.run(log::ROTATE, async |db| log::rotate(db, keys, by).await).await
+    }
+
+    async fn chain_origin(&self) -> Result<ChainOrigin, StoreError> {
+        self.pool.run(MANAGEMENT, log::origin).await
+    }
+
+    async fn chain_head(&self) -> Result<Option<ChainHead>, StoreError> {
+        self.pool.run(MANAGEMENT, log::head).await
+    }
+
+    async fn audit(
+        &self,
+        filter: &AuditFilter,
+        order: Order,
+        page: &PageRequest,
+    ) -> Result<Page<AuditRow>, StoreError> {
+        self.pool.run(MANAGEMENT, async |db| log::list(db, filter, order, page).await).await
     }
 
     async fn commit_if(
@@ -132,7 +165,10 @@ impl Store for PostgresStore {
         let Ok(_turn) = timeout(MANAGEMENT, self.turn.lock()).await else {
             return Err(StoreError::Unavailable("too many changes are waiting".into()));
         };
-        self.pool.run(MANAGEMENT, async |db| commit::commit(db, change, terms, by).await).await
+        let keys = &self.keys;
+        self.pool
+            .run(MANAGEMENT, async |db| commit::commit(db, change, terms, by, keys).await)
+            .await
     }
 
     async fn receipt(
@@ -294,15 +330,6 @@ async fn instance(db: &ClientWrapper) -> Result<Instance, StoreError> {
         })
     });
     instance.await?.ok_or_else(|| StoreError::Incompatible("it has no instance row".into()))
-}
-
-async fn claim_secret(db: &ClientWrapper, fingerprint: [u8; 16]) -> Result<(), StoreError> {
-    let sql = "UPDATE instance SET secret_fingerprint = $1 WHERE secret_fingerprint IS NULL";
-    run(db, sql, &[&fingerprint.as_slice()]).await?;
-    if instance(db).await?.secret_fingerprint != Some(fingerprint) {
-        return Err(StoreError::other_secret());
-    }
-    Ok(())
 }
 
 async fn usage_count(db: &ClientWrapper) -> Result<u64, StoreError> {

@@ -5,16 +5,17 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::values::{Id, Json, Micros, one, run, value};
-use super::{keys, receipts, roles, security, users};
+use super::values::{Id, Micros, one, value};
+use super::{keys, log, receipts, roles, security, users};
 use crate::store::audit::{self, Subject};
-use crate::store::{Actor, Change, Committed, NewKey, NewUser, StoreError, Terms};
+use crate::store::{Actor, ChainKeys, Change, Committed, NewKey, NewUser, StoreError, Terms};
 
 pub(super) fn commit(
     db: &mut Connection,
     change: Change,
     terms: &Terms,
     by: &Actor,
+    chain_keys: &ChainKeys,
 ) -> Result<Committed, StoreError> {
     let action = change.action();
     let subjects = change.subjects();
@@ -22,13 +23,16 @@ pub(super) fn commit(
     // Taking the write lock first makes the order of commits the order of the feed.
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     accept(&tx, terms, &subjects, by)?;
+    let mut chain = log::chain(&tx, chain_keys)?;
     let before = states(&tx, &subjects)?;
     effect(&tx, change, by)?;
     let after = states(&tx, &subjects)?;
 
     let mut seq = 0;
     for ((subject, before), after) in subjects.iter().zip(before).zip(after) {
-        record(&tx, action, by, subject, before, after)?;
+        let about = (subject.kind(), subject.id());
+        let entry = audit::entry(action, by, about, before.as_ref(), after.as_ref());
+        log::write(&tx, &chain.append(entry))?;
         seq = announce(&tx, subject, by)?;
     }
     tx.commit()?;
@@ -119,35 +123,6 @@ fn states(db: &Connection, subjects: &[Subject]) -> Result<Vec<Option<Value>>, S
         })
     };
     subjects.iter().map(state).collect()
-}
-
-fn record(
-    db: &Connection,
-    action: &str,
-    by: &Actor,
-    subject: &Subject,
-    before: Option<Value>,
-    after: Option<Value>,
-) -> Result<(), StoreError> {
-    run(
-        db,
-        "INSERT INTO audit_log (seq, at, action, actor_user_id, actor_key_id, actor_ip, request_id,
-                                subject_kind, subject_id, before, after)
-         SELECT coalesce(max(seq), 0) + 1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM audit_log",
-        params![
-            Micros(by.at),
-            action,
-            by.user_id.map(Id),
-            by.key_id.map(Id),
-            by.ip.map(|ip| ip.to_string()),
-            by.request_id.map(Id),
-            subject.kind(),
-            subject.id(),
-            before.map(Json),
-            after.map(Json),
-        ],
-    )?;
-    Ok(())
 }
 
 fn announce(db: &Connection, subject: &Subject, by: &Actor) -> Result<u64, StoreError> {

@@ -9,6 +9,7 @@ mod file;
 mod keys;
 mod lane;
 mod load;
+mod log;
 pub mod migrate;
 mod quota;
 mod receipts;
@@ -20,24 +21,25 @@ mod users;
 mod values;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::Connection;
-use rusqlite::params;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 use self::file::ServingLock;
 use self::lane::Lane;
-use self::values::{Id, one, run, value};
+use self::values::{Id, one, value};
 use super::migrate::Migration;
 use super::{
-    Access, Actor, Change, Committed, FeedEntry, GroupSums, Grouping, Instance, KeptReceipt,
-    KeyCounts, KeyFilter, KeyRow, Page, PageRequest, PermissionRow, QuotaAccount, QuotaLease,
-    Receipt, Retention, RoleRow, Rollup, RollupFilter, RollupKey, Store, StoreError, Terms,
-    UsageBatch, UsageFilter, UsagePage, UserFilter, UserRow, stored,
+    Access, Actor, AuditFilter, AuditRow, ChainHead, ChainKeys, ChainOrigin, Change, Committed,
+    FeedEntry, GroupSums, Grouping, Instance, KeptReceipt, KeyCounts, KeyFilter, KeyRow, Order,
+    Page, PageRequest, PermissionRow, QuotaAccount, QuotaLease, Receipt, Retention, RoleRow,
+    Rollup, RollupFilter, RollupKey, Store, StoreError, Terms, UsageBatch, UsageFilter, UsagePage,
+    UserFilter, UserRow, stored,
 };
 use crate::key::{Digest, KeyRecord, LookupId, Permission};
 
@@ -72,6 +74,12 @@ pub const MIGRATIONS: &[Migration] = &[
         up: include_str!("../../../sql/sqlite/0005_idempotency.up.sql"),
         down: include_str!("../../../sql/sqlite/0005_idempotency.down.sql"),
     },
+    Migration {
+        version: 6,
+        name: "audit_chain",
+        up: include_str!("../../../sql/sqlite/0006_audit_chain.up.sql"),
+        down: include_str!("../../../sql/sqlite/0006_audit_chain.down.sql"),
+    },
 ];
 
 /// How long a call may take, its wait in the queue included.
@@ -87,6 +95,7 @@ pub struct SqliteStore {
     writer: Lane,
     readers: Lane,
     committed: Notify,
+    keys: Arc<ChainKeys>,
     _lock: Option<ServingLock>,
 }
 
@@ -96,7 +105,7 @@ impl SqliteStore {
     /// # Errors
     /// The file is missing or its schema does not fit; or, for [`Access::Serving`], another
     /// process serves from it.
-    pub fn open(path: &Path, access: Access) -> Result<Self, StoreError> {
+    pub fn open(path: &Path, access: Access, keys: ChainKeys) -> Result<Self, StoreError> {
         let lock = match access {
             Access::Serving => Some(ServingLock::take(path)?),
             Access::Beside => None,
@@ -114,6 +123,7 @@ impl SqliteStore {
             writer: Lane::start("sqlite-writer", vec![writer])?,
             readers: Lane::start("sqlite-reader", readers)?,
             committed: Notify::new(),
+            keys: Arc::new(keys),
             _lock: lock,
         })
     }
@@ -132,8 +142,32 @@ impl Store for SqliteStore {
         self.read(instance).await
     }
 
-    async fn claim_secret(&self, fingerprint: [u8; 16]) -> Result<(), StoreError> {
-        self.writer.run(PATIENCE, move |db| claim_secret(db, fingerprint)).await
+    async fn claim_secret(&self) -> Result<(), StoreError> {
+        let keys = Arc::clone(&self.keys);
+        self.writer.run(PATIENCE, move |db| log::claim(db, &keys).map(drop)).await
+    }
+
+    async fn rotate_secret(&self, by: &Actor) -> Result<ChainHead, StoreError> {
+        let (keys, by) = (Arc::clone(&self.keys), by.clone());
+        self.writer.run(log::ROTATE, move |db| log::rotate(db, &keys, &by)).await
+    }
+
+    async fn chain_origin(&self) -> Result<ChainOrigin, StoreError> {
+        self.read(log::origin).await
+    }
+
+    async fn chain_head(&self) -> Result<Option<ChainHead>, StoreError> {
+        self.read(log::head).await
+    }
+
+    async fn audit(
+        &self,
+        filter: &AuditFilter,
+        order: Order,
+        page: &PageRequest,
+    ) -> Result<Page<AuditRow>, StoreError> {
+        let (filter, page) = (filter.clone(), page.clone());
+        self.read(move |db| log::list(db, filter, order, &page)).await
     }
 
     async fn commit_if(
@@ -142,9 +176,9 @@ impl Store for SqliteStore {
         terms: &Terms,
         by: &Actor,
     ) -> Result<Committed, StoreError> {
-        let (terms, by) = (terms.clone(), by.clone());
-        let committed =
-            self.writer.run(PATIENCE, move |db| commit::commit(db, change, &terms, &by)).await?;
+        let (keys, terms, by) = (Arc::clone(&self.keys), terms.clone(), by.clone());
+        let work = move |db: &mut Connection| commit::commit(db, change, &terms, &by, &keys);
+        let committed = self.writer.run(PATIENCE, work).await?;
         self.committed.notify_one();
         Ok(committed)
     }
@@ -327,16 +361,4 @@ fn instance(db: &Connection) -> Result<Instance, StoreError> {
         })
     })?;
     instance.ok_or_else(|| StoreError::Incompatible("it has no instance row".into()))
-}
-
-fn claim_secret(db: &Connection, fingerprint: [u8; 16]) -> Result<(), StoreError> {
-    run(
-        db,
-        "UPDATE instance SET secret_fingerprint = ?1 WHERE secret_fingerprint IS NULL",
-        params![fingerprint],
-    )?;
-    if instance(db)?.secret_fingerprint != Some(fingerprint) {
-        return Err(StoreError::other_secret());
-    }
-    Ok(())
 }

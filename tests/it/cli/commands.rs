@@ -6,7 +6,9 @@ use crate::support::gateway::{BINARY, Plan, SECRET_KEY};
 use crate::support::postgres::TestDatabase;
 
 fn gatepost(words: &[&str]) -> Output {
-    Command::new(BINARY).args(words).env_clear().output().expect("the program starts")
+    let mut command = Command::new(BINARY);
+    command.args(words).env_clear().env("SECRET_KEY", SECRET_KEY);
+    command.output().expect("the program starts")
 }
 
 fn stdout(output: &Output) -> String {

@@ -8,12 +8,14 @@ use gatepost::store::{Change, NewKey, Store, StoreError};
 use tokio::time::{sleep, timeout};
 
 use super::conformance::{a_key, commit, load, new_user};
+use crate::support::chain_keys;
 use crate::support::postgres::Cluster;
 
 async fn serving(cluster: &Cluster) -> (Arc<dyn Store>, NewKey) {
     cluster.migrate("postgres").await;
-    let store: Arc<dyn Store> =
-        Arc::new(PostgresStore::open(&cluster.url("postgres"), 4).expect("the URL is right"));
+    let store: Arc<dyn Store> = Arc::new(
+        PostgresStore::open(&cluster.url("postgres"), 4, chain_keys()).expect("the URL is right"),
+    );
     let key = a_key(&store).await;
     (store, key)
 }
@@ -85,7 +87,8 @@ async fn a_store_can_be_opened_before_the_server_is_there() {
     let cluster = Cluster::start("");
     cluster.migrate("postgres").await;
     cluster.kill();
-    let store = PostgresStore::open(&cluster.url("postgres"), 4).expect("the URL is right");
+    let store =
+        PostgresStore::open(&cluster.url("postgres"), 4, chain_keys()).expect("the URL is right");
     assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
     cluster.restart();
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -120,7 +123,8 @@ async fn another_database_under_the_same_address_is_not_believed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_schema_that_was_not_migrated_is_said_to_be_so() {
     let cluster = Cluster::start("");
-    let store = PostgresStore::open(&cluster.url("postgres"), 4).expect("the URL is right");
+    let store =
+        PostgresStore::open(&cluster.url("postgres"), 4, chain_keys()).expect("the URL is right");
     let error = store.instance().await.err().expect("there is nothing");
     assert!(matches!(error, StoreError::Incompatible(_)), "{error}");
     assert!(error.to_string().contains("gatepost migrate up"), "{error}");

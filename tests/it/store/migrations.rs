@@ -154,7 +154,9 @@ async fn a_broken_migration_leaves_the_schema_as_it_was(empty: &dyn Empty) {
     // The old version goes on; and the way up is free once the migration is mended.
     let settings =
         gatepost::config::StoreSettings { url: empty.url(), migrate_on_start: false, pool: 2 };
-    let store = gatepost::store::open(&settings, Access::Serving).await.unwrap();
+    let store = gatepost::store::open(&settings, Access::Serving, crate::support::chain_keys())
+        .await
+        .unwrap();
     assert!(!store.has_admin().await.unwrap());
     drop(store);
     assert_eq!(empty.up(and(empty.known(), &[LATER])).await.unwrap(), [later(empty)]);

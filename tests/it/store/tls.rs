@@ -35,7 +35,7 @@ impl Secured {
     async fn connect(&self, host: &str, parameters: &str) -> Result<bool, StoreError> {
         let port = self.cluster.port();
         let url = format!("postgres://postgres@{host}:{port}/postgres?{parameters}");
-        let store = PostgresStore::open(&url, 1)?;
+        let store = PostgresStore::open(&url, 1, crate::support::chain_keys())?;
         store.ping().await?;
         let sql = "SELECT CAST(count(*) AS text) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
                     WHERE ssl AND application_name = 'gatepost'";
@@ -87,7 +87,9 @@ async fn a_server_without_tls_is_refused_when_it_is_required() {
     for mode in ["require", "verify-ca", "verify-full"] {
         let url =
             format!("postgres://postgres@127.0.0.1:{}/postgres?sslmode={mode}", cluster.port());
-        let Ok(store) = PostgresStore::open(&url, 1) else { continue };
+        let Ok(store) = PostgresStore::open(&url, 1, crate::support::chain_keys()) else {
+            continue;
+        };
         let error = store.ping().await.expect_err(mode);
         assert!(error.to_string().contains("TLS"), "{mode}: {error}");
     }

@@ -91,7 +91,7 @@ impl Plan {
             listener: "\"{proxy}\"".into(),
             routes: ROUTES.into(),
             extra: String::new(),
-            env: Vec::new(),
+            env: vec![("SECRET_KEY".into(), SECRET_KEY.into())],
         }
     }
 
@@ -119,6 +119,12 @@ impl Plan {
     /// Further sections, or keys of `[proxy]` when they come first.
     pub fn extra(mut self, extra: &str) -> Self {
         self.extra.push_str(extra);
+        self
+    }
+
+    /// With the secret that the embedded store makes for itself.
+    pub fn without_secret(mut self) -> Self {
+        self.env.retain(|(name, _)| name != "SECRET_KEY");
         self
     }
 
@@ -208,7 +214,6 @@ impl Gateway {
             .args(["serve", "--config"])
             .arg(&self.config)
             .env_clear()
-            .env("SECRET_KEY", SECRET_KEY)
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
@@ -255,14 +260,17 @@ impl Gateway {
 
     /// Runs another command of the program on the same configuration.
     pub fn command(&self, words: &[&str]) -> std::process::Output {
-        let (command, rest) = words.split_first().expect("a command");
+        self.run_words(&words[..1], &words[1..])
+    }
+
+    /// The same for a command of more than one word.
+    pub fn run_words(&self, command: &[&str], more: &[&str]) -> std::process::Output {
         Command::new(BINARY)
-            .arg(command)
+            .args(command)
             .arg("--config")
             .arg(&self.config)
-            .args(rest)
+            .args(more)
             .env_clear()
-            .env("SECRET_KEY", SECRET_KEY)
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .output()
             .expect("the program starts")

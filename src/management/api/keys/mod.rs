@@ -7,6 +7,7 @@ pub mod import;
 pub mod own;
 mod patch;
 mod rotate;
+pub mod unused;
 pub mod verify;
 mod view;
 

@@ -2,6 +2,8 @@
 //!
 //! A further kind is a variant here, with a `list` and an `export` of its own.
 
+mod audit;
+
 use axum::extract::State;
 use http::Uri;
 
@@ -11,6 +13,7 @@ use crate::management::wire::{Answer, ApiError, Params};
 
 #[derive(Clone, Copy)]
 enum Kind {
+    Audit,
     Security,
     Usage,
 }
@@ -18,6 +21,7 @@ enum Kind {
 impl Kind {
     fn parse(text: &str) -> Option<Self> {
         match text {
+            "audit" => Some(Kind::Audit),
             "security" => Some(Kind::Security),
             "usage" => Some(Kind::Usage),
             _ => None,
@@ -29,13 +33,14 @@ impl Kind {
         let kind = Params::peek(uri, "kind")?;
         kind.as_deref().and_then(Kind::parse).ok_or_else(|| ApiError::InvalidParameter {
             field: "kind".into(),
-            reason: "must be `security` or `usage`".into(),
+            reason: "must be `audit`, `security` or `usage`".into(),
         })
     }
 }
 
 pub async fn list(State(plane): State<Plane>, uri: Uri) -> Answer {
     match Kind::of(&uri)? {
+        Kind::Audit => audit::list(State(plane), uri).await,
         Kind::Security => security::logs::list_all(State(plane), uri).await,
         Kind::Usage => usage::logs(State(plane), uri).await,
     }
@@ -43,6 +48,7 @@ pub async fn list(State(plane): State<Plane>, uri: Uri) -> Answer {
 
 pub async fn export(State(plane): State<Plane>, uri: Uri) -> Answer {
     match Kind::of(&uri)? {
+        Kind::Audit => audit::export(State(plane), uri).await,
         Kind::Security => security::logs::export(State(plane), uri).await,
         Kind::Usage => usage::export_logs(State(plane), uri).await,
     }

@@ -9,11 +9,10 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::export::{AsyncPage, Line, stream};
 use super::parameters;
 use crate::management::caller::Caller;
 use crate::management::plane::Plane;
-use crate::management::wire::{Answer, ApiError, Params, ok};
+use crate::management::wire::{Answer, ApiError, AsyncPage, Format, Line, Params, ok, stream};
 use crate::store::{Dimension, GroupSums, Grouping, Rollup, RollupFilter, RollupKey, Sums, bounds};
 
 /// Points of a series.
@@ -195,9 +194,8 @@ fn percentile(histogram: &BTreeMap<i16, i64>, quantile: f64) -> u64 {
 }
 
 pub async fn export(State(plane): State<Plane>, uri: Uri) -> Answer {
-    let (filter, format) = Params::read(&uri, |params| {
-        Ok((parameters::rollups(params)?, parameters::format(params)?))
-    })?;
+    let (filter, format) =
+        Params::read(&uri, |params| Ok((parameters::rollups(params)?, Format::read(params)?)))?;
     let pages = Pages { plane, filter, after: None, is_over: false };
     stream("analytics", format, COLUMNS.map(|name| (name, Value::Null)).to_vec(), pages).await
 }

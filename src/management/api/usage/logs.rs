@@ -5,10 +5,11 @@ use http::Uri;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::export::{AsyncPage, Line, stream};
 use super::parameters;
 use crate::management::plane::Plane;
-use crate::management::wire::{Answer, ApiError, ListKey, Params, ok};
+use crate::management::wire::{
+    Answer, ApiError, AsyncPage, Format, Line, ListKey, Params, ok, stream,
+};
 use crate::store::{UsageFilter, UsagePage, UsageRow};
 
 /// Rows read for an export at a time.
@@ -23,7 +24,7 @@ struct Records {
 
 pub async fn list(State(plane): State<Plane>, uri: Uri) -> Answer {
     let (filter, page) = Params::read(&uri, |params| {
-        kind(params)?;
+        params.text("kind")?;
         Ok((parameters::records(params)?, params.page(ListKey::Number)?))
     })?;
     let before = page.after.and_then(|number| number.parse().ok());
@@ -34,19 +35,11 @@ pub async fn list(State(plane): State<Plane>, uri: Uri) -> Answer {
 
 pub async fn export(State(plane): State<Plane>, uri: Uri) -> Answer {
     let (filter, format) = Params::read(&uri, |params| {
-        kind(params)?;
-        Ok((parameters::records(params)?, parameters::format(params)?))
+        params.text("kind")?;
+        Ok((parameters::records(params)?, Format::read(params)?))
     })?;
     let records = Pages { plane, filter, before: None, is_over: false };
     stream("usage", format, COLUMNS.map(|name| (name, Value::Null)).to_vec(), records).await
-}
-
-fn kind(params: &mut Params) -> Result<(), ApiError> {
-    let kind = params.optional("kind", "usage", |text| (text == "usage").then_some(()))?;
-    kind.ok_or_else(|| ApiError::InvalidParameter {
-        field: "kind".into(),
-        reason: "is required: usage".into(),
-    })
 }
 
 const COLUMNS: [&str; 15] = [

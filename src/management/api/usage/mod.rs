@@ -1,7 +1,6 @@
 //! What was recorded of requests: one by one, and counted by the minute.
 
 mod analytics;
-mod export;
 mod logs;
 mod parameters;
 

@@ -2,9 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::export::Format;
 use crate::clock;
-use crate::management::wire::{ApiError, Params, parse_id, value};
+use crate::management::wire::{ApiError, Params, parse_id};
 use crate::store::{Dimension, RollupFilter, UsageFilter, minute};
 
 /// What analytics are of when nobody says from when.
@@ -12,15 +11,10 @@ const DEFAULT_RANGE: SignedDuration = SignedDuration::from_hours(24);
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
-fn time(params: &mut Params, name: &'static str) -> Result<Option<Timestamp>, ApiError> {
-    params
-        .optional(name, "a time such as 2030-01-31T12:00:00Z", |text| value::time(text.into()).ok())
-}
-
 /// Which counts: whole minutes, the last day unless given.
 pub fn rollups(params: &mut Params) -> Result<RollupFilter, ApiError> {
-    let from = time(params, "from")?;
-    let to = time(params, "to")?.map_or_else(|| minute(clock::now()) + MINUTE, ceiling);
+    let from = params.time("from")?;
+    let to = params.time("to")?.map_or_else(|| minute(clock::now()) + MINUTE, ceiling);
     let from = minute(from.unwrap_or_else(|| to.saturating_sub(DEFAULT_RANGE).unwrap_or(to)));
     if from >= to {
         return Err(ApiError::InvalidParameter {
@@ -73,8 +67,8 @@ pub fn dimension(
 
 pub fn records(params: &mut Params) -> Result<UsageFilter, ApiError> {
     Ok(UsageFilter {
-        from: time(params, "from")?,
-        to: time(params, "to")?,
+        from: params.time("from")?,
+        to: params.time("to")?,
         user_id: params.optional("user_id", "an id", parse_id)?,
         key_id: params.optional("key_id", "an id", parse_id)?,
         route: params.text("route")?,
@@ -86,13 +80,4 @@ pub fn records(params: &mut Params) -> Result<UsageFilter, ApiError> {
         request_id: params.optional("request_id", "an id", parse_id)?,
         client_ip: params.optional("client_ip", "an address", |text| text.parse().ok())?,
     })
-}
-
-pub fn format(params: &mut Params) -> Result<Format, ApiError> {
-    let format = params.optional("format", "ndjson or csv", |text| match text {
-        "ndjson" => Some(Format::Ndjson),
-        "csv" => Some(Format::Csv),
-        _ => None,
-    })?;
-    Ok(format.unwrap_or(Format::Ndjson))
 }

@@ -75,7 +75,28 @@ pub(super) fn keys() -> Named {
         ),
         ("Profile", object(profile(), &["user", "key", "permissions"], profile_example())),
         ("Verified", verified()),
+        ("Days", json!({ "type": "integer", "minimum": 1, "maximum": 365, "examples": [30] })),
+        ("UnusedPermissions", unused_permissions()),
     ]
+}
+
+fn unused_permissions() -> Value {
+    let patterns = json!({ "type": "array", "items": refer("Pattern") });
+    object(
+        json!({
+            "since": { "type": "string", "format": "date-time" },
+            "unused": patterns,
+            "needed": patterns,
+            "unknown_routes": { "type": "array", "items": { "type": "string" } },
+        }),
+        &["since", "unused", "needed", "unknown_routes"],
+        json!({
+            "since": "2030-01-01T12:00:00Z",
+            "unused": ["orders:delete"],
+            "needed": ["orders:read"],
+            "unknown_routes": [],
+        }),
+    )
 }
 
 fn profile() -> Value {

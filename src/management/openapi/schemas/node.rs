@@ -44,7 +44,7 @@ pub(super) fn usage() -> Named {
         ("Dimension", dimension),
         ("OwnDimension", json!({ "enum": ["key", "route", "outcome"], "examples": ["route"] })),
         ("Format", format),
-        ("LogKind", json!({ "enum": ["usage", "security"], "examples": ["usage"] })),
+        ("LogKind", json!({ "enum": ["audit", "security", "usage"], "examples": ["usage"] })),
         ("Analytics", analytics()),
         ("RecordList", listing("Record", &record["examples"][0])),
         ("Record", json!({ "type": "object", "examples": record["examples"] })),

@@ -5,7 +5,8 @@ use ipnet::IpNet;
 use serde_json::json;
 
 use super::{
-    Backend, a_key, a_user, done, first_page, load, new_key, new_role, new_user, patterns, refused,
+    Backend, OTHER_SECRET, Secrets, a_key, a_user, done, first_page, load, new_key, new_role,
+    new_user, patterns, refused,
 };
 
 pub async fn instance_is_constant(backend: &dyn Backend) {
@@ -20,11 +21,14 @@ pub async fn instance_is_constant(backend: &dyn Backend) {
 pub async fn the_secret_is_claimed_once(backend: &dyn Backend) {
     let store = backend.store();
     assert_eq!(store.instance().await.unwrap().secret_fingerprint, None);
-    store.claim_secret([1; 16]).await.unwrap();
-    store.claim_secret([1; 16]).await.unwrap();
-    let error = store.claim_secret([2; 16]).await.unwrap_err();
+    store.claim_secret().await.unwrap();
+    let claimed = store.instance().await.unwrap().secret_fingerprint;
+    assert!(claimed.is_some());
+    store.claim_secret().await.unwrap();
+    let stranger = backend.open_with(Secrets { current: OTHER_SECRET, previous: None });
+    let error = stranger.claim_secret().await.unwrap_err();
     assert!(matches!(error, StoreError::Incompatible(_)), "{error}");
-    assert_eq!(store.instance().await.unwrap().secret_fingerprint, Some([1; 16]));
+    assert_eq!(store.instance().await.unwrap().secret_fingerprint, claimed);
 }
 
 pub async fn micros_survive(backend: &dyn Backend) {

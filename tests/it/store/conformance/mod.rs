@@ -1,5 +1,6 @@
 //! What the contract promises, each promise a case, run on every store.
 
+pub mod audit;
 pub mod bounds;
 pub mod feed;
 pub mod keys;
@@ -14,14 +15,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use gatepost::key::{Environment, IdKey, KeyRecord, MintedKey, Pattern};
 use gatepost::store::{
-    Actor, Change, Committed, NewKey, NewRole, NewUser, PageRequest, Store, StoreError,
+    Actor, ChainKeys, Change, Committed, NewKey, NewRole, NewUser, PageRequest, Store, StoreError,
 };
 use uuid::Uuid;
+
+use crate::support::keys_of;
 
 /// A store, and a way past it.
 #[async_trait]
 pub trait Backend: Send + Sync {
     fn store(&self) -> &Arc<dyn Store>;
+
+    /// Opens it once more, as a process with these secrets does.
+    fn open_with(&self, secrets: Secrets) -> Arc<dyn Store>;
 
     /// Runs SQL that both dialects understand.
     async fn execute(&self, sql: &str);
@@ -30,10 +36,33 @@ pub trait Backend: Send + Sync {
     async fn texts(&self, sql: &str) -> Vec<String>;
 }
 
+/// What is no node's secret, or the next one.
+pub const OTHER_SECRET: &str = "c41d7a90be5f2683e70419fd8ab6c25d3e1f70948b6a5c2d";
+
+/// The `SECRET_KEY` of a process, and the one before it.
+pub struct Secrets {
+    pub current: &'static str,
+    pub previous: Option<&'static str>,
+}
+
+impl Secrets {
+    pub fn keys(&self) -> ChainKeys {
+        keys_of(self.current, self.previous)
+    }
+}
+
 /// Makes a test of each promise, on the stores that `$open` opens.
 macro_rules! conformance {
     ($open:ident) => {
         conformance! { $open;
+            audit: a_chain_as_it_was_written_holds, a_changed_row_breaks_the_chain,
+                a_removed_row_breaks_the_chain, rows_that_change_places_break_the_chain,
+                odd_numbers_in_metadata_do_not_break_the_chain,
+                the_log_is_filtered_and_paged_from_both_ends,
+                rows_older_than_the_chain_are_left_alone,
+                a_rotation_takes_the_chain_along, a_rotation_of_a_broken_chain_is_refused,
+                a_node_with_another_secret_changes_nothing,
+                nodes_with_both_secrets_go_on_through_a_rotation;
             bounds: instance_is_constant, the_secret_is_claimed_once, micros_survive,
                 pages_are_stable_under_inserts, every_row_is_on_one_page,
                 names_of_any_script_survive, names_that_look_like_sql_are_names,

@@ -10,7 +10,7 @@ use http_body_util::channel::{Channel, Sender};
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
-use crate::management::wire::ApiError;
+use super::{ApiError, Params};
 
 /// Pages that wait for a client that reads slowly.
 const WAITING: usize = 2;
@@ -22,6 +22,18 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub enum Format {
     Ndjson,
     Csv,
+}
+
+impl Format {
+    /// The parameter `format`.
+    pub fn read(params: &mut Params) -> Result<Self, ApiError> {
+        let format = params.optional("format", "ndjson or csv", |text| match text {
+            "ndjson" => Some(Format::Ndjson),
+            "csv" => Some(Format::Csv),
+            _ => None,
+        })?;
+        Ok(format.unwrap_or(Format::Ndjson))
+    }
 }
 
 /// One line: the columns, in order, and what this row has in each.
@@ -107,12 +119,13 @@ fn text(format: Format, line: &Line) -> String {
 fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => return String::new(),
-        Value::String(text) => text,
-        other => return other.to_string(),
+        Value::Bool(_) | Value::Number(_) => return value.to_string(),
+        Value::String(text) => text.clone(),
+        Value::Array(_) | Value::Object(_) => value.to_string(),
     };
     let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
     if guard.is_empty() && !text.contains(['"', ',', '\r', '\n']) {
-        return text.clone();
+        return text;
     }
     format!("\"{guard}{}\"", text.replace('"', "\"\""))
 }
@@ -136,5 +149,6 @@ mod tests {
         assert_eq!(cell(&json!("/orders/7")), "/orders/7");
         assert_eq!(cell(&json!("a,\"b\"")), "\"a,\"\"b\"\"\"");
         assert_eq!(cell(&Value::Null), "");
+        assert_eq!(cell(&json!({"a": 1})), "\"{\"\"a\"\":1}\"");
     }
 }
