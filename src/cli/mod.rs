@@ -9,6 +9,8 @@ mod explain;
 mod healthcheck;
 mod migrate;
 mod probe;
+mod remote;
+mod scan;
 mod secret;
 mod serve;
 mod table;
@@ -88,6 +90,14 @@ enum Command {
         #[arg(long)]
         again: bool,
     },
+    #[command(flatten)]
+    Remote(remote::Command),
+    /// Find leaked keys in files; exit code 7 when there are any
+    Scan {
+        /// Files and folders; `-` is stdin
+        #[arg(value_name = "PATH", default_value = ".")]
+        paths: Vec<PathBuf>,
+    },
     /// Verify the audit log
     Audit {
         #[command(subcommand)]
@@ -150,6 +160,8 @@ fn run(command: Command) -> Result<Exit, Failed> {
         Command::Bootstrap { file, email, again } => {
             bootstrap::run(&load(&file.path, &env)?, &env, &email, again)
         }
+        Command::Remote(command) => remote::run(command, &env),
+        Command::Scan { paths } => scan::run(&paths),
         Command::Audit { action: audit::Action::Verify { file, head } } => {
             audit::verify(&load(&file.path, &env)?, &env, head)
         }

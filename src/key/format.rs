@@ -18,6 +18,10 @@ const CHECKSUM: usize = 6;
 /// A whole key but its environment, both underscores counted.
 const FIXED: usize = PREFIX.len() + 1 + ID + 1 + SECRET + CHECKSUM;
 
+/// The lengths that a key can have.
+pub const MIN_KEY: usize = FIXED + 2;
+pub const MAX_KEY: usize = FIXED + 12;
+
 /// The environment part of a key: `live`, `test`, … or any `[a-z0-9]{2,12}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -16,8 +16,8 @@ mod secret;
 pub use built_in::{BUILT_IN_PERMISSIONS, BUILT_IN_ROLES};
 pub use digest::Digest;
 pub use format::{
-    Environment, IdKey, InvalidEnvironment, InvalidLookupId, LookupId, MalformedKey, PREFIX,
-    ParsedKey,
+    Environment, IdKey, InvalidEnvironment, InvalidLookupId, LookupId, MAX_KEY, MIN_KEY,
+    MalformedKey, PREFIX, ParsedKey,
 };
 pub use limit::{Quota, QuotaPeriod, Rate};
 pub use permission::{Grants, InvalidPermission, Pattern, Permission};

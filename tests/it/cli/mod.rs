@@ -2,3 +2,5 @@
 
 mod commands;
 mod demo;
+mod remote;
+mod scan;

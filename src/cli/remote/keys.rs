@@ -1,0 +1,212 @@
+use std::io::Read;
+
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::client::segment;
+use super::show::Column;
+use super::users::{self, set};
+use super::{Paging, Session};
+use crate::cli::exit::{Exit, Failed};
+
+const PATH: &str = "/api/v1/admin/api-keys";
+
+const COLUMNS: &[Column] = &[
+    ("ID", "id"),
+    ("LOOKUP ID", "lookup_id"),
+    ("NAME", "name"),
+    ("OWNER", "user_id"),
+    ("PERMISSIONS", "permissions"),
+    ("EXPIRES", "expires_at"),
+    ("REVOKED", "revoked_at"),
+    ("LAST USED", "last_used_at"),
+];
+
+/// A lookup id has sixteen characters, an id thirty-six.
+const LOOKUP_ID: usize = 16;
+
+/// A key is less than a hundred bytes.
+const MAX_KEY: u64 = 4096;
+
+// A key is named by its id or its lookup id, its owner by id or email.
+#[derive(clap::Subcommand)]
+pub enum Action {
+    /// The keys of all, or of one user
+    List {
+        #[arg(long)]
+        user: Option<String>,
+        #[arg(long)]
+        environment: Option<String>,
+        #[arg(long, value_name = "BOOL")]
+        revoked: Option<bool>,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// What a key is, and which of its permissions no request has needed lately
+    Show {
+        key: String,
+        #[arg(long, default_value_t = 30)]
+        days: u16,
+    },
+    /// Make a key; it is shown once
+    Create {
+        #[command(flatten)]
+        new: New,
+        /// Nothing but the key on stdout
+        #[arg(long, short)]
+        quiet: bool,
+    },
+    /// Make a new key in the place of one; the new key is shown once
+    Rotate {
+        key: String,
+        /// How long the old one goes on working, e.g. 24h
+        #[arg(long, default_value = "0s", value_name = "DURATION")]
+        overlap: String,
+        /// Nothing but the key on stdout
+        #[arg(long, short)]
+        quiet: bool,
+    },
+    /// Out of use until it is enabled again
+    Disable { key: String },
+    /// Back in use
+    Enable { key: String },
+    /// Out of use for ever
+    Revoke { key: String },
+    /// Take over a key of another system by its SHA-256
+    Import {
+        #[command(flatten)]
+        new: New,
+        /// SHA-256 of the whole key, in hex
+        #[arg(long, value_name = "HEX")]
+        sha256: String,
+    },
+    /// Tell whether the key on stdin works, and whose it is; exit code 7 when it does not
+    Verify,
+}
+
+#[derive(clap::Args)]
+pub struct New {
+    /// The owner
+    #[arg(long)]
+    user: String,
+    #[arg(long)]
+    name: String,
+    /// e.g. orders:read; without any it can only show its profile
+    #[arg(long = "permission", value_name = "PERMISSION")]
+    permissions: Vec<String>,
+    #[arg(long)]
+    environment: Option<String>,
+    /// e.g. 2030-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    expires_at: Option<String>,
+    /// A network that it may be used from; without any it may from all
+    #[arg(long = "allowed-ip", value_name = "NETWORK")]
+    allowed_ips: Option<Vec<String>>,
+    /// A limit of its own, e.g. 60/min
+    #[arg(long)]
+    rate: Option<String>,
+    /// A quota of its own, e.g. 10000/month
+    #[arg(long)]
+    quota: Option<String>,
+}
+
+impl New {
+    fn body(self) -> Value {
+        let mut body = json!({ "name": self.name, "permissions": self.permissions });
+        set(&mut body, "environment", self.environment);
+        set(&mut body, "expires_at", self.expires_at);
+        set(&mut body, "allowed_ips", self.allowed_ips);
+        set(&mut body, "rate", self.rate);
+        set(&mut body, "quota", self.quota);
+        body
+    }
+}
+
+pub(super) fn run(session: &Session, action: Action) -> Result<Exit, Failed> {
+    let client = &session.client;
+    match action {
+        Action::List { user, environment, revoked, paging } => {
+            let user_id = user.map(|user| users::id(session, &user)).transpose()?;
+            let revoked = revoked.map(|revoked| revoked.to_string());
+            let filters =
+                [("user_id", user_id), ("environment", environment), ("revoked", revoked)];
+            session.rows(client.list(PATH, &filters, paging.limit)?, COLUMNS)
+        }
+        Action::Show { key, days } => show(session, &key, days),
+        Action::Create { new, quiet } => {
+            let owner = users::id(session, &new.user)?;
+            let path = format!("/api/v1/admin/users/{}/api-keys", segment(&owner));
+            session.key(client.post(&path, new.body())?, quiet)
+        }
+        Action::Rotate { key, overlap, quiet } => {
+            let path = path(session, &key)?;
+            if is_zero(&overlap) {
+                session.confirm(&format!("Revoke {key} at once and make a new one"))?;
+            }
+            let body = json!({ "overlap": overlap });
+            session.key(client.post(&format!("{path}/rotate"), body)?, quiet)
+        }
+        Action::Disable { key } => {
+            let path = path(session, &key)?;
+            session.confirm(&format!("Disable {key}"))?;
+            session.one(&client.patch(&path, json!({ "disabled": true }))?)
+        }
+        Action::Enable { key } => {
+            session.one(&client.patch(&path(session, &key)?, json!({ "disabled": false }))?)
+        }
+        Action::Revoke { key } => {
+            let path = path(session, &key)?;
+            session.confirm(&format!("Revoke {key} for ever"))?;
+            client.delete(&path)?;
+            session.done(&format!("{key} is revoked"))
+        }
+        Action::Import { new, sha256 } => {
+            let owner = users::id(session, &new.user)?;
+            let mut body = new.body();
+            body["user_id"] = owner.into();
+            body["key_hash"] = sha256.into();
+            session.one(&client.post(&format!("{PATH}/import"), body)?)
+        }
+        Action::Verify => verify(session),
+    }
+}
+
+fn show(session: &Session, key: &str, days: u16) -> Result<Exit, Failed> {
+    let path = path(session, key)?;
+    let mut row = session.client.get(&path)?;
+    let unused = session.client.get(&format!("{path}/unused-permissions?days={days}"))?;
+    row["unused_permissions"] = unused["unused"].clone();
+    session.one(&row)
+}
+
+/// The key comes on stdin: in a flag or the environment others could see it.
+fn verify(session: &Session) -> Result<Exit, Failed> {
+    let mut key = Zeroizing::new(String::new());
+    std::io::stdin()
+        .take(MAX_KEY)
+        .read_to_string(&mut key)
+        .map_err(|error| Failed::new(Exit::Usage, format!("error: no key on stdin: {error}")))?;
+    let answer =
+        session.client.post(&format!("{PATH}/verify"), json!({ "api_key": key.trim() }))?;
+    session.one(&answer)?;
+    Ok(if answer["valid"] == true { Exit::Ok } else { Exit::Denied })
+}
+
+fn is_zero(overlap: &str) -> bool {
+    overlap.trim_end_matches(char::is_alphabetic).parse() == Ok(0u64)
+}
+
+fn path(session: &Session, key: &str) -> Result<String, Failed> {
+    Ok(format!("{PATH}/{}", segment(&id(session, key)?)))
+}
+
+/// The id of a key that is named by it or by its lookup id.
+fn id(session: &Session, key: &str) -> Result<String, Failed> {
+    if key.len() != LOOKUP_ID {
+        return Ok(key.to_owned());
+    }
+    let found = session.client.list(PATH, &[("lookup_id", Some(key.to_owned()))], 1)?;
+    let id = found.first().and_then(|key| key["id"].as_str());
+    let unknown = || Failed::new(Exit::NotFound, format!("error: there is no key {key}"));
+    id.map(str::to_owned).ok_or_else(unknown)
+}
