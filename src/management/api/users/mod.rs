@@ -55,7 +55,8 @@ pub async fn create(
     };
     let id = user.id;
     plane.commit(Change::CreateUser(user), &caller).await?;
-    created(&format!("/api/v1/admin/users/{id}"), load(&plane, id).await?)
+    let user = UserView::new(plane.user(id).await?, clock::now());
+    created(&format!("/api/v1/admin/users/{id}"), user)
 }
 
 pub async fn update(
@@ -136,14 +137,12 @@ pub async fn remove_role(
     no_content()
 }
 
+/// A user, and what has failed lately with their keys.
 async fn answer(plane: &ControlPlane, id: Uuid) -> Answer {
-    let user = plane.user(id).await?;
-    versioned(user.updated_at, UserView::new(user, clock::now()))
-}
-
-async fn load(plane: &ControlPlane, id: Uuid) -> Result<UserView, ApiError> {
     let filter = AttemptFilter { user_id: Some(id), source: None };
     let attempts = plane.store().failed_attempts(&filter).await?;
     let failed_attempts = attempts.iter().map(|attempts| attempts.count).sum();
-    Ok(UserView::new(plane.user(id).await?, clock::now()).with_attempts(failed_attempts))
+    let user = plane.user(id).await?;
+    let changed = user.updated_at;
+    versioned(changed, UserView::new(user, clock::now()).with_attempts(failed_attempts))
 }
