@@ -1,4 +1,4 @@
-//! Administration over the management API: `users`, `roles`, `permissions`, `keys`, `logs`.
+//! Administration over the management API: `users`, `roles`, `permissions`, `keys`, `usage`, `logs`.
 //!
 //! | file | what lives there |
 //! |---|---|
@@ -16,6 +16,7 @@ mod logs;
 mod permissions;
 mod roles;
 mod show;
+mod usage;
 mod users;
 
 use std::path::PathBuf;
@@ -52,6 +53,13 @@ pub enum Command {
     Keys {
         #[command(subcommand)]
         action: keys::Action,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Requests, counted
+    Usage {
+        #[command(subcommand)]
+        action: Option<usage::Action>,
         #[command(flatten)]
         options: Options,
     },
@@ -96,6 +104,9 @@ pub fn run(command: Command, env: &Environment) -> Result<Exit, Failed> {
             permissions::run(&options.session(env)?, action)
         }
         Command::Keys { action, options } => keys::run(&options.session(env)?, action),
+        Command::Usage { action, options } => {
+            usage::run(&options.session(env)?, action.unwrap_or_default())
+        }
         Command::Logs { action, options } => logs::run(&options.session(env)?, action),
     }
 }
