@@ -9,6 +9,7 @@ mod data_plane;
 mod drain;
 mod memory;
 mod open_store;
+mod presence;
 mod reload;
 mod secrets;
 
@@ -78,6 +79,8 @@ struct Node {
     usage: JoinHandle<bool>,
     /// Gives back what is leased of quotas when usage stops.
     leases: JoinHandle<()>,
+    /// Tells the store that this node is there, until usage stops.
+    presence: JoinHandle<()>,
     /// Ends only when the store turns out not to fit.
     store_failed: JoinHandle<ServeError>,
     stop_management: watch::Sender<bool>,
@@ -175,6 +178,12 @@ async fn start(
         kept.keep(stop, FLUSH_PATIENCE).await;
     });
 
+    let mut leaving = stop_usage.subscribe();
+    let presence = presence::report(directory.clone(), node_name.clone(), async move {
+        let _ = leaving.wait_for(|stopped| *stopped).await;
+    });
+    let presence = tokio::spawn(presence);
+
     let (settings, management_settings) = (config.proxy.clone(), config.management.clone());
     let realm = config.policy.realm.clone();
     let reloader = Reloader::start(
@@ -227,6 +236,7 @@ async fn start(
         management,
         usage,
         leases,
+        presence,
         store_failed,
         stop_management,
         stop_usage,

@@ -87,6 +87,9 @@ pub struct Options {
     /// Do not ask before something is destroyed
     #[arg(long, global = true)]
     yes: bool,
+    /// Wait until a change is effective on every node
+    #[arg(long, global = true)]
+    wait: bool,
 }
 
 /// What every command works with.
@@ -114,6 +117,7 @@ pub fn run(command: Command, env: &Environment) -> Result<Exit, Failed> {
 impl Options {
     fn session(&self, env: &Environment) -> Result<Session, Failed> {
         let client = Client::new(&self.server, self.key_file.as_deref(), env)?;
+        let client = client.waiting(self.wait);
         Ok(Session { client, output: self.output, yes: self.yes })
     }
 }

@@ -7,7 +7,7 @@ use crate::clock;
 use crate::key::Permission;
 use crate::management::plane::{ControlPlane, Plane};
 use crate::management::wire::{Answer, ApiError, ok};
-use crate::store::KeyCounts;
+use crate::store::{KeyCounts, NodeRow};
 
 pub async fn config(State(plane): State<Plane>) -> Answer {
     ok(&**plane.parts.running.load())
@@ -26,6 +26,7 @@ struct Diagnostics {
     version: &'static str,
     uptime_seconds: u64,
     store: StoreState,
+    nodes: Vec<NodeView>,
     usage_waiting: usize,
     /// Required by routes, and defined by nobody: perhaps mistyped.
     undefined_permissions: Vec<String>,
@@ -38,6 +39,21 @@ struct StoreState {
     /// How long one round trip took.
     ping_seconds: f64,
     newest_change: u64,
+}
+
+/// A node that serves from this store.
+#[derive(Serialize)]
+struct NodeView {
+    name: String,
+    /// The last change that is effective there.
+    applied_change: u64,
+    silent_seconds: f64,
+}
+
+impl From<NodeRow> for NodeView {
+    fn from(NodeRow { name, applied, silent_for }: NodeRow) -> Self {
+        Self { name, applied_change: applied, silent_seconds: silent_for.as_secs_f64() }
+    }
 }
 
 #[derive(Serialize)]
@@ -64,6 +80,7 @@ pub async fn diagnostics(State(plane): State<Plane>) -> Answer {
         version: env!("CARGO_PKG_VERSION"),
         uptime_seconds: plane.started.elapsed().as_secs(),
         store: store(&plane).await?,
+        nodes: plane.store().live_nodes().await?.into_iter().map(NodeView::from).collect(),
         usage_waiting: parts.recorder.waiting(),
         undefined_permissions: undefined(&plane).await?,
         keys: plane.store().key_counts(clock::now()).await?.into(),

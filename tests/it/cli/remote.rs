@@ -132,7 +132,9 @@ async fn users_are_found_by_email_and_changed() {
     let shown: Value = serde_json::from_str(&shown).expect("JSON");
     assert_eq!(shown["roles"], json!(["developer"]));
     assert_eq!((&shown["display_name"], &shown["is_locked"]), (&Value::Null, &json!(true)));
-    says(&gateway, &["users", "unlock", ada]);
+    let unlocked = run(&gateway, &["users", "unlock", ada, "--wait"]);
+    let said = String::from_utf8_lossy(&unlocked.stderr).into_owned();
+    assert!(unlocked.status.success() && said.contains("applied=1, live=1"), "{said}");
     says(&gateway, &["users", "delete", ada, "--yes"]);
     assert_eq!(refused(&gateway, &["users", "show", ada]).0, Some(4));
 }
