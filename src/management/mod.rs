@@ -36,6 +36,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use crate::assertion::Assertions;
 use crate::config::ManagementSettings;
 use crate::directory::Directory;
 use crate::gate::Gate;
@@ -67,6 +68,7 @@ pub struct Parts {
     pub recorder: Recorder,
     pub metrics: Arc<Metrics>,
     pub health: Arc<Health>,
+    pub assertions: Arc<Assertions>,
     pub realm: Box<str>,
     /// Knows the tiers that users can be given.
     pub limits: Arc<Limits>,

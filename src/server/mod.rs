@@ -22,6 +22,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::assertion::Assertions;
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::events;
@@ -106,7 +107,8 @@ pub fn serve(
     let control = runtime("control", CONTROL_THREADS)?;
     let store = control.block_on(ServingStore::open(&config.store, secrets))?;
     let data = Threads::new(runtime("proxy", config.proxy.threads)?);
-    let node = control.block_on(start(config, source, store, data))?;
+    let assertions = Arc::new(Assertions::new(secrets));
+    let node = control.block_on(start(config, source, store, assertions, data))?;
     listening();
     let stopped = control.block_on(drain::until_stopped(node));
     control.shutdown_timeout(Duration::from_secs(1));
@@ -127,6 +129,7 @@ async fn start(
     config: Config,
     source: Source,
     opened: ServingStore,
+    assertions: Arc<Assertions>,
     data: Threads,
 ) -> Result<Node, ServeError> {
     let store = opened.store.clone();
@@ -204,6 +207,7 @@ async fn start(
         recorder: recorder.clone(),
         metrics: metrics.clone(),
         health: health.clone(),
+        assertions: assertions.clone(),
         realm,
         routes: routes_of(reloader.live()),
         limits: limits.clone(),
@@ -223,6 +227,7 @@ async fn start(
         recorder,
         metrics,
         health: health.clone(),
+        assertions,
         in_process: hand_over(app, tokio::runtime::Handle::current()),
         node: node_name,
     };

@@ -86,6 +86,7 @@ pub(super) fn of(operation: &str) -> Described {
         "readyz" => read("Whether this node takes requests", "Health").or(503, "It does not", JSON, "Health"),
         "metrics" => text("Metrics for Prometheus", "text/plain", "Text"),
         "status"  => read("How this node is doing; more with `system:diagnostics`", "Status"),
+        "jwks"    => read("The keys that the assertions for upstreams are checked with (RFC 7517)", "KeySet"),
         "openapi" => read("This document", "Object"),
         "docs"    => text("This document, for people", "text/html", "Text"),
         "docs_file" => text("What the page for people is made of", "text/*", "Text").named("DocsFile"),

@@ -13,6 +13,11 @@ pub(super) fn node() -> Named {
         "usage_waiting": 0, "undefined_permissions": ["ordrs:read"],
         "keys": { "working": 12, "nearing_expiry": 1, "never_used": 3, "unused": 2 },
     });
+    let key = json!({
+        "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA",
+        "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+    });
     vec![
         ("Health", shown(&status, &[])),
         (
@@ -24,6 +29,14 @@ pub(super) fn node() -> Named {
             ),
         ),
         ("Diagnostics", shown(&diagnostics, &[])),
+        (
+            "KeySet",
+            object(
+                json!({ "keys": { "type": "array", "items": shown(&key, &[]) } }),
+                &["keys"],
+                json!({ "keys": [key] }),
+            ),
+        ),
     ]
 }
 
