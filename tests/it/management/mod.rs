@@ -1,6 +1,7 @@
 //! The management API, as people and machines use it: stories on the real binary, on both stores.
 
 mod access;
+mod bodies;
 mod changes;
 mod documents;
 mod effective;
