@@ -7,6 +7,7 @@ mod documents;
 mod effective;
 mod keys;
 mod once;
+mod profile;
 
 use std::sync::OnceLock;
 
