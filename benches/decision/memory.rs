@@ -233,6 +233,10 @@ impl Store for MemoryStore {
         not_here()
     }
 
+    async fn tiers_in_use(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        not_here()
+    }
+
     async fn report_node(&self, _: &str, _: u64) -> Result<(), StoreError> {
         not_here()
     }

@@ -438,6 +438,10 @@ impl Store for ScriptedStore {
         Ok(false)
     }
 
+    async fn tiers_in_use(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn report_node(&self, _: &str, _: u64) -> Result<(), StoreError> {
         Ok(())
     }

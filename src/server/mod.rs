@@ -7,6 +7,7 @@ mod audit_head;
 mod beside;
 mod data_plane;
 mod drain;
+mod key_watch;
 mod memory;
 mod open_store;
 mod presence;
@@ -161,6 +162,7 @@ async fn start(
     let sharing = tokio::spawn(sharing.run(async move {
         let _ = guard_stopped.wait_for(|stopped| *stopped).await;
     }));
+    tokio::spawn(key_watch::watch(directory.clone(), guard.clone(), metrics.clone()));
     let limits = Limits::new(store.clone(), &config.limits, metrics.clone())?;
     let gate = Arc::new(Gate::new(directory.clone(), guard.clone(), limits.clone()));
 

@@ -144,6 +144,9 @@ pub trait Store: SecurityStore {
     /// How many keys are worth a look, as of `now`.
     async fn key_counts(&self, now: Timestamp) -> Result<KeyCounts, StoreError>;
 
+    /// The tiers that users have, and how many users have each.
+    async fn tiers_in_use(&self) -> Result<Vec<(String, u64)>, StoreError>;
+
     /// Whether anybody who is not deleted holds the role `admin`: false until `bootstrap`.
     async fn has_admin(&self) -> Result<bool, StoreError>;
 

@@ -34,8 +34,8 @@ pub use rollup::{
     Dimension, GroupSums, Grouping, Rollup, RollupFilter, RollupKey, Sums, bounds, minute,
 };
 pub use rows::{
-    AuditEntry, AuditFilter, AuditRow, KeyCounts, KeyFilter, KeyRow, Order, Page, PageRequest,
-    PermissionRow, RoleRow, UserFilter, UserRow,
+    Attention, AuditEntry, AuditFilter, AuditRow, KeyCounts, KeyFilter, KeyRow, Order, Page,
+    PageRequest, PermissionRow, RoleRow, UserFilter, UserRow,
 };
 pub use security::{
     AttemptFilter, EventFilter, EventOrder, EventRow, FailedAttempts, LockoutFilter, LockoutRow,

@@ -33,7 +33,7 @@ pub(super) struct Good {
 
 const JSON: &str = "application/json";
 const PAGE: [(&str, &str); 2] = [("limit", "Limit"), ("cursor", "Cursor")];
-const KEY_FILTERS: [(&str, &str); 7] = [
+const KEY_FILTERS: [(&str, &str); 8] = [
     ("environment", "Environment"),
     ("lookup_id", "LookupId"),
     ("revoked", "Boolean"),
@@ -41,6 +41,7 @@ const KEY_FILTERS: [(&str, &str); 7] = [
     ("expires_before", "Time"),
     ("never_used", "Boolean"),
     ("unused_since", "Time"),
+    ("attention", "Attention"),
 ];
 
 const COUNTS: [(&str, &str); 6] = [

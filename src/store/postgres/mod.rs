@@ -271,7 +271,11 @@ impl Store for PostgresStore {
     }
 
     async fn key_counts(&self, now: Timestamp) -> Result<KeyCounts, StoreError> {
-        self.pool.run(MANAGEMENT, async |db| keys::counts(db, now).await).await
+        self.bulk(async |db| keys::counts(db, now).await).await
+    }
+
+    async fn tiers_in_use(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.bulk(users::tiers_in_use).await
     }
 
     async fn has_admin(&self) -> Result<bool, StoreError> {

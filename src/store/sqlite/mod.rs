@@ -296,7 +296,11 @@ impl Store for SqliteStore {
     }
 
     async fn key_counts(&self, now: Timestamp) -> Result<KeyCounts, StoreError> {
-        self.read(move |db| keys::counts(db, now)).await
+        self.readers.run(BULK_PATIENCE, move |db| keys::counts(db, now)).await
+    }
+
+    async fn tiers_in_use(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.readers.run(BULK_PATIENCE, |db| users::tiers_in_use(db)).await
     }
 
     async fn has_admin(&self) -> Result<bool, StoreError> {

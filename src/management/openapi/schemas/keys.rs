@@ -78,6 +78,10 @@ pub(super) fn keys() -> Named {
             object(profile(), &["user", "key", "permissions", "limits"], profile_example()),
         ),
         ("Limit", limit_standing()),
+        (
+            "Attention",
+            json!({ "enum": ["nearing_expiry", "never_used", "unused"], "description": "Keys that work, and end within two weeks, were never used, or have not been for 90 days", "examples": ["unused"] }),
+        ),
         ("Verified", verified()),
         ("Days", json!({ "type": "integer", "minimum": 1, "maximum": 365, "examples": [30] })),
         ("UnusedPermissions", unused_permissions()),

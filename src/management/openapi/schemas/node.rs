@@ -9,8 +9,10 @@ pub(super) fn node() -> Named {
     let diagnostics = json!({
         "node": "gate-1:4711", "version": "0.1.0", "uptime_seconds": 86400,
         "store": { "degraded": false, "ping_seconds": 0.0004, "newest_change": 117 },
+        "cache": { "keys": 12 }, "feed": { "applied_change": 117, "lag_seconds": 0.4 },
         "nodes": [{ "name": "gate-1:4711", "applied_change": 117, "silent_seconds": 0.8 }],
         "usage_waiting": 0, "undefined_permissions": ["ordrs:read"],
+        "undefined_tiers": [{ "tier": "gold", "users": 2 }],
         "keys": { "working": 12, "nearing_expiry": 1, "never_used": 3, "unused": 2 },
     });
     let key = json!({
