@@ -127,6 +127,8 @@ pub enum IdentityHeader {
     Environment,
     /// The required permissions that matched.
     Permissions,
+    /// All of it in a signed JWT.
+    Assertion,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -181,7 +181,6 @@ fn what_is_not_built_yet_is_refused_and_not_ignored() {
         ("[proxy]", "enforce = false"),
         ("[forward_auth]", "listen = \"127.0.0.1:9091\""),
         ("[upstreams.app]", "balance = \"least-connections\""),
-        ("[upstreams.app]", "identity = [\"assertion\"]"),
     ] {
         let told = one_problem(section, line);
         assert!(told.contains(" not available yet"), "{section} {line}: {told}");

@@ -1,5 +1,6 @@
 //! The whole thing: a client, the real program, a real upstream, both stores.
 
+mod assertion;
 mod drain;
 mod first_requests;
 mod hygiene;
