@@ -109,7 +109,8 @@ pub async fn refuse(
     if is_about_form(refusal.denial) {
         session.set_keepalive(None);
     }
-    let answer = ProblemAnswer::new(refusal, realm, request_id);
+    let mut answer = ProblemAnswer::new(refusal, realm, request_id);
+    respond::tell_browser(&mut answer, refusal.route.as_ref(), session);
     respond::send(session, answer, request_id).await
 }
 

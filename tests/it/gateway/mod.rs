@@ -1,7 +1,10 @@
 //! The whole thing: a client, the real program, a real upstream, both stores.
 
+mod cors;
 mod drain;
+mod exceptions;
 mod first_requests;
+mod grpc;
 mod hygiene;
 mod key_states;
 mod limits;
@@ -11,5 +14,6 @@ mod quotas;
 mod rates;
 mod reload;
 mod revocation;
+mod shadow;
 mod streaming;
 mod usage;
