@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::{Method, Version, header};
+use http::{HeaderMap, Method, Version, header};
 
 use super::head::{Field, Head};
 use super::{Denial, Refusal};
@@ -127,9 +127,18 @@ pub fn check_upgrade(view: &RequestView<'_>, route: &Route) -> Result<(), Fault>
     if !upgrade.as_bytes().eq_ignore_ascii_case(b"websocket") || upgrades.next().is_some() {
         return Err(invalid("Upgrade is not `websocket`, once"));
     }
+    if !options(view.headers).any(|option| option.eq_ignore_ascii_case(b"upgrade")) {
+        return Err(invalid("Upgrade is not named in Connection"));
+    }
     let body = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
     let plain_get = view.method == Method::GET
         && view.version == Version::HTTP_11
         && !body.iter().any(|name| view.headers.contains_key(name));
     plain_get.then_some(()).ok_or(invalid("An upgrade takes a GET of HTTP/1.1 without a body"))
+}
+
+/// What `Connection` lists.
+fn options(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let lines = headers.get_all(header::CONNECTION).iter();
+    lines.flat_map(|line| line.as_bytes().split(|&b| b == b',')).map(<[u8]>::trim_ascii)
 }

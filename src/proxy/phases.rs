@@ -262,7 +262,11 @@ impl ProxyHttp for Proxy {
         error: &Error,
         ctx: &mut Self::CTX,
     ) -> FailToProxy {
-        let ending = failure::outcome_of(error);
+        let broken = session.digest().and_then(Watch::of).is_some_and(|w| w.has_broken_chunks());
+        let ending = match failure::outcome_of(error) {
+            Outcome::Fail(Failure::ClientGone) if broken => Outcome::Deny(Denial::InvalidRequest),
+            ending => ending,
+        };
         // What we decided ourselves goes before what the framework makes of it.
         if ctx.refusal().is_none() {
             match ending {
