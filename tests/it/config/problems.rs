@@ -98,7 +98,7 @@ fn one_problem(section: &str, line: &str) -> String {
 #[test]
 fn unknown_keys_and_sections_name_the_nearest() {
     assert!(one_problem("[store]", "pol = 8").contains("did you mean `pool`?"));
-    assert!(one_problem("[proxy]", "zzz = 8").contains("it takes enforce, listen, "));
+    assert!(one_problem("[proxy]", "zzz = 8").contains("it takes listen, "));
     let told = one_problem("[upstream.x]", "servers = []");
     assert!(told.contains("unknown section `upstream`"), "{told}");
     assert!(told.contains("did you mean `upstreams`?"), "{told}");
@@ -178,7 +178,6 @@ fn an_upstream_that_nobody_reaches_is_odd() {
 #[test]
 fn what_is_not_built_yet_is_refused_and_not_ignored() {
     for (section, line) in [
-        ("[proxy]", "enforce = false"),
         ("[forward_auth]", "listen = \"127.0.0.1:9091\""),
         ("[upstreams.app]", "balance = \"least-connections\""),
     ] {
