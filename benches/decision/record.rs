@@ -78,7 +78,7 @@ fn usage_record(at: jiff::Timestamp, node: &Arc<str>, route: &Arc<str>) -> Usage
         user_id: Some(Uuid::nil()),
         key_id: Some(Uuid::nil()),
         route: Some(Arc::clone(route)),
-        method: "GET".into(),
+        method: Method::GET,
         path: "/service-1/api/v1/resource-1/4711".into(),
         status: 200,
         outcome: Outcome::Allow,

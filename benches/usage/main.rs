@@ -19,6 +19,7 @@ use gatepost::store::sqlite::{self, SqliteStore};
 use gatepost::store::{
     Access, ChainKeys, Grouping, RollupFilter, Store, UsageBatch, UsageRecord, minute,
 };
+use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
@@ -110,7 +111,7 @@ fn record(at: Timestamp, n: u128) -> UsageRecord {
         user_id: Some(Uuid::from_u128(n % KEYS / 10 + 1)),
         key_id: Some(Uuid::from_u128(n % KEYS + 1)),
         route: Some(format!("route-{}", n % 10).into()),
-        method: "GET".into(),
+        method: Method::GET,
         path: "/service-1/api/v1/resource-1/4711".into(),
         status: 200,
         outcome: Outcome::Allow,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use moka::sync::Cache;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -30,7 +31,7 @@ const MAX_FLIGHTS: usize = 1024;
 /// and loads land under the same lock. A load that landed before a change is forgotten by it; one
 /// that lands after a change which touches it is not taken in ([`Recent::touched`]).
 pub(super) struct KeyCache {
-    known: Cache<Slot, Arc<Entry>>,
+    known: Cache<Slot, Arc<Entry>, RandomState>,
     unknown: Cache<Slot, ()>,
     ledger: Mutex<Ledger>,
     ttl: Millis,
@@ -87,7 +88,10 @@ pub(super) enum Boarding {
 impl KeyCache {
     pub fn new(settings: &CacheSettings) -> Arc<Self> {
         Arc::new(Self {
-            known: Cache::new(settings.max_keys),
+            // Only ids that we minted get here, and nobody else can choose one.
+            known: Cache::builder()
+                .max_capacity(settings.max_keys)
+                .build_with_hasher(RandomState::default()),
             unknown: Cache::builder().max_capacity(UNKNOWN_IDS).time_to_live(UNKNOWN_FOR).build(),
             ledger: Mutex::new(Ledger {
                 recent: Recent::default(),

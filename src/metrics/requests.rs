@@ -3,6 +3,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use foldhash::fast::FixedState;
 use http::Method;
 use prometheus::{Histogram, IntCounter, IntCounterVec};
 
@@ -38,10 +39,13 @@ const OWN: &[f64] = &[
     0.01, 0.025, 0.1, 0.25, 1.0,
 ];
 
+/// Names come from the configuration, so nobody can make them collide.
+type ByName = HashMap<Box<str>, Arc<RouteSeries>, FixedState>;
+
 #[derive(Debug)]
 pub(super) struct Requests {
     total: IntCounterVec,
-    routes: ArcSwap<HashMap<Box<str>, Arc<RouteSeries>>>,
+    routes: ArcSwap<ByName>,
     other: RouteSeries,
     decisions: Vec<IntCounter>,
     whole: Histogram,
@@ -105,10 +109,7 @@ impl Requests {
     }
 }
 
-fn by_name<'n>(
-    total: &IntCounterVec,
-    names: impl Iterator<Item = &'n &'n str>,
-) -> HashMap<Box<str>, Arc<RouteSeries>> {
+fn by_name<'n>(total: &IntCounterVec, names: impl Iterator<Item = &'n &'n str>) -> ByName {
     names.map(|name| (Box::from(*name), Arc::new(RouteSeries::new(name, total)))).collect()
 }
 

@@ -19,7 +19,7 @@ impl HostPattern {
 pub fn host_of(authority: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(authority).ok()?;
     let end_of_address = if text.starts_with('[') { text.find(']')? } else { 0 };
-    let (host, port) = match text[end_of_address..].find(':') {
+    let (host, port) = match memchr::memchr(b':', &text.as_bytes()[end_of_address..]) {
         Some(colon) => {
             let (host, port) = text.split_at(end_of_address + colon);
             (host, Some(&port[1..]))
@@ -36,14 +36,14 @@ fn is_port(text: &str) -> bool {
 fn is_host(text: &str) -> bool {
     match text.strip_prefix('[').and_then(|t| t.strip_suffix(']')) {
         Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-        None => text.len() <= 253 && text.split('.').all(is_label),
+        None => text.len() <= 253 && text.as_bytes().split(|&b| b == b'.').all(is_label),
     }
 }
 
 /// The underscore is in no host name by the book, and in many by the container.
-fn is_label(text: &str) -> bool {
+fn is_label(text: &[u8]) -> bool {
     (1..=63).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        && text.iter().all(|&b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
@@ -10,7 +11,7 @@ use crate::key::{Environment, Grants, KeyRecord, Permission, Rate};
 #[derive(Clone, Debug)]
 pub struct Route {
     /// Unique; it is the metric label.
-    pub name: Box<str>,
+    pub name: Arc<str>,
     pub path: PathPattern,
     /// `None` is any method. `GET` includes `HEAD`.
     pub methods: Option<MethodSet>,

@@ -16,7 +16,7 @@ use super::context::Context;
 use super::door::whole_seconds;
 use super::forwarding::client_address;
 use super::hygiene::remove_reserved;
-use super::{CLIENT_STALL, DRAIN, OUR_HEADERS, Proxy, edit_headers, respond, trace};
+use super::{CLIENT_STALL, DRAIN, Proxy, edit_headers, respond, trace};
 use crate::decision::{Admission, Denial, HeaderEdit, ProblemAnswer, Refusal, Strip, Verdict};
 use crate::policy::{CredentialRules, Policy};
 use crate::request::RequestView;
@@ -142,8 +142,6 @@ pub fn sanitize(
         return Error::e_explain(ErrorType::InternalError, "the target is not in origin form");
     }
     edit_headers(request, |headers| {
-        // Room for ours, so that adding them does not build the table anew.
-        headers.reserve(OUR_HEADERS);
         if let Some(authority) = authority.and_then(|text| HeaderValue::try_from(text).ok()) {
             speak_h1(headers, authority);
         }

@@ -28,7 +28,9 @@ use super::forwarding::{Origin, address_value, set_forwarded};
 use super::hygiene::{limit_headers, response_fault, response_reserved};
 use super::identity::set_identity;
 use super::trace::{X_REQUEST_ID, set_traceparent, uuid_value};
-use super::{Proxy, WEBSOCKET_IDLE, admit, edit_headers, failure, local, record, respond};
+use super::{
+    OUR_HEADERS, Proxy, WEBSOCKET_IDLE, admit, edit_headers, failure, local, record, respond,
+};
 use crate::decision::{Denial, Failure, Outcome, ProblemAnswer};
 use crate::policy::RouteOptions;
 
@@ -37,16 +39,17 @@ const MAX_ATTEMPTS: u32 = 2;
 
 #[async_trait]
 impl ProxyHttp for Proxy {
-    type CTX = Context;
+    /// In a box, since the framework moves it from future to future.
+    type CTX = Box<Context>;
 
     /// No module: the compression that would be here by default costs every request.
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
-    fn new_ctx(&self) -> Context {
-        Context::new(&self.in_flight, self.live.load_full())
+    fn new_ctx(&self) -> Self::CTX {
+        Box::new(Context::new(&self.in_flight, self.live.load_full()))
     }
 
-    async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<bool> {
         admit::meet(self, session, ctx);
         let live = ctx.live.clone();
         let policy = &live.policy;
@@ -69,7 +72,7 @@ impl ProxyHttp for Proxy {
     async fn upstream_peer(
         &self,
         session: &mut Session,
-        ctx: &mut Context,
+        ctx: &mut Self::CTX,
     ) -> Result<Box<HttpPeer>> {
         ctx.ask_upstream();
         let Some(admission) = ctx.admission() else {
@@ -91,7 +94,7 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         request: &mut RequestHeader,
-        ctx: &mut Context,
+        ctx: &mut Self::CTX,
     ) -> Result<()> {
         let Some(admission) = ctx.admission() else {
             return Error::e_explain(ErrorType::InternalError, "no admission, no upstream");
@@ -109,6 +112,8 @@ impl ProxyHttp for Proxy {
             tls: digest.is_some_and(|digest| digest.ssl_digest.is_some()),
         };
         edit_headers(request, |headers| {
+            // Room for ours, so that the table is built anew once.
+            headers.reserve(OUR_HEADERS);
             set_forwarded(headers, &origin);
             set_traceparent(headers, ctx.request_id);
             headers.insert(&X_REQUEST_ID, uuid_value(ctx.request_id));
@@ -122,7 +127,7 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         body: &mut Option<Bytes>,
         _: bool,
-        ctx: &mut Context,
+        ctx: &mut Self::CTX,
     ) -> Result<()> {
         // What passes after an upgrade is no body.
         let Some(bytes) = body.as_ref().filter(|_| !session.was_upgraded()) else { return Ok(()) };
@@ -140,7 +145,7 @@ impl ProxyHttp for Proxy {
         &self,
         _: &mut Session,
         peer: &HttpPeer,
-        ctx: &mut Context,
+        ctx: &mut Self::CTX,
         mut error: Box<Error>,
     ) -> Box<Error> {
         let upstream = ctx.route().and_then(|route| ctx.live.upstreams.get(&route.upstream));
@@ -157,7 +162,7 @@ impl ProxyHttp for Proxy {
         _: &HttpPeer,
         session: &mut Session,
         mut error: Box<Error>,
-        ctx: &mut Context,
+        ctx: &mut Self::CTX,
         reused: bool,
     ) -> Box<Error> {
         error.retry.decide_reuse(reused);
@@ -176,7 +181,7 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        ctx: &mut Context,
+        ctx: &mut Self::CTX,
     ) -> Result<()> {
         ctx.hear_upstream();
         let upgrade = session.as_downstream().is_upgrade_req();
@@ -191,7 +196,7 @@ impl ProxyHttp for Proxy {
         _: &mut Session,
         _: &mut Option<Bytes>,
         end: bool,
-        ctx: &mut Context,
+        ctx: &mut Self::CTX,
     ) -> Result<Option<Duration>> {
         if end {
             ctx.hear_upstream();
@@ -203,7 +208,7 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        ctx: &mut Context,
+        ctx: &mut Self::CTX,
     ) -> Result<()> {
         for name in response_reserved(&response.headers, response.status) {
             response.remove_header(&name);
@@ -228,7 +233,7 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         error: &Error,
-        ctx: &mut Context,
+        ctx: &mut Self::CTX,
     ) -> FailToProxy {
         let ending = failure::outcome_of(error);
         // What we decided ourselves goes before what the framework makes of it.
@@ -251,14 +256,14 @@ impl ProxyHttp for Proxy {
     }
 
     /// [`log_failure`] says it, without what the framework may quote of a request.
-    fn suppress_error_log(&self, _: &Session, _: &Context, _: &Error) -> bool {
+    fn suppress_error_log(&self, _: &Session, _: &Self::CTX, _: &Error) -> bool {
         true
     }
 
     fn suppress_proxy_warn_log(
         &self,
         _: &Session,
-        ctx: &Context,
+        ctx: &Self::CTX,
         error: &Error,
         _: ProxyWarnLogContext,
     ) -> bool {
@@ -270,7 +275,7 @@ impl ProxyHttp for Proxy {
         true
     }
 
-    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Context) {
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Self::CTX) {
         record::record(self, session, ctx);
     }
 }

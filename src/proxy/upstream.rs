@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use foldhash::fast::FixedState;
 use parking_lot::Mutex;
 use pingora::http::RequestHeader;
 use pingora::lb::discovery::ServiceDiscovery;
@@ -29,13 +30,13 @@ const MAX_CANDIDATES: usize = 256;
 /// A server that fails this often in a row gets no requests until it answers again.
 const FAILURES_TO_LEAVE: usize = 2;
 
-pub struct Upstreams(HashMap<Box<str>, Upstream>);
+pub struct Upstreams(HashMap<Box<str>, Upstream, FixedState>);
 
 impl Upstreams {
     /// The upstreams, and what has to run beside them: resolving names and checking health. They
     /// serve once these have run for the first time.
     pub fn new(settings: Vec<Settings>) -> Result<(Self, Vec<Box<dyn ServiceWithDependents>>)> {
-        let mut upstreams = HashMap::with_capacity(settings.len());
+        let mut upstreams = HashMap::default();
         let mut background = Vec::new();
         for settings in settings {
             let (upstream, service) = Upstream::new(&settings)?;

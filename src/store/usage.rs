@@ -1,6 +1,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use http::Method;
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
@@ -18,7 +19,7 @@ pub struct UsageRecord {
     pub key_id: Option<Uuid>,
     /// The route's name.
     pub route: Option<Arc<str>>,
-    pub method: Box<str>,
+    pub method: Method,
     /// The path without its query, cut to 2 KiB.
     pub path: Box<str>,
     pub status: u16,

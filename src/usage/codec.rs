@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use http::Method;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -38,7 +39,7 @@ pub(super) fn encode(record: &UsageRecord, into: &mut Vec<u8>) {
         IpAddr::V4(ip) => into.extend(ip.octets()),
         IpAddr::V6(ip) => into.extend(ip.octets()),
     }
-    for text in [&*record.node, &*record.method, &*record.path, record.outcome.code()] {
+    for text in [&*record.node, record.method.as_str(), &*record.path, record.outcome.code()] {
         encode_text(text, into);
     }
     if let Some(route) = &record.route {
@@ -76,7 +77,7 @@ pub(super) fn decode(from: &mut &[u8]) -> Option<UsageRecord> {
         node: text(from)?.into(),
         user_id,
         key_id,
-        method: text(from)?.into(),
+        method: Method::from_bytes(text(from)?.as_bytes()).ok()?,
         path: text(from)?.into(),
         status,
         outcome: Outcome::parse(text(from)?)?,

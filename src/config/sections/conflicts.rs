@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use crate::config::reader::{Place, Reader};
 use crate::policy::Conflict;
 
@@ -6,7 +8,7 @@ pub struct Conflicts<'r, 'd> {
     pub reader: &'r Reader<'d>,
     /// Of each route, in the order that the policy was given them.
     pub places: Vec<Place>,
-    pub names: Vec<Box<str>>,
+    pub names: Vec<Arc<str>>,
 }
 
 impl Conflicts<'_, '_> {

@@ -1,6 +1,7 @@
 //! `[[routes]]`, and the policy that they make.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::conflicts::Conflicts;
 use super::upstreams::{MANAGEMENT, Upstreams};
@@ -21,7 +22,7 @@ pub fn policy(
 ) -> Option<Policy> {
     let routes = routes(root, upstreams);
     let (places, routes): (Vec<Place>, Vec<Route>) = routes.into_iter().unzip();
-    let names: Vec<Box<str>> = routes.iter().map(|route| route.name.clone()).collect();
+    let names: Vec<Arc<str>> = routes.iter().map(|route| route.name.clone()).collect();
     let judge = Conflicts { reader: root.reader(), places, names };
     let (policy, conflicts) = match Policy::new(routes, credentials, realm) {
         Ok(policy) => {
@@ -61,7 +62,7 @@ fn routes(root: &mut Section<'_>, upstreams: &Upstreams<'_>) -> Vec<(Place, Rout
 /// What was named so far.
 #[derive(Default)]
 struct Names {
-    routes: HashMap<Box<str>, Place>,
+    routes: HashMap<Arc<str>, Place>,
     upstreams: BTreeSet<Box<str>>,
 }
 
@@ -85,13 +86,13 @@ fn route(entry: &mut Section<'_>, upstreams: &Upstreams<'_>, names: &mut Names) 
     })
 }
 
-fn route_name(entry: &mut Section<'_>, names: &mut Names) -> Option<Box<str>> {
+fn route_name(entry: &mut Section<'_>, names: &mut Names) -> Option<Arc<str>> {
     let value = entry.require("name", "\"orders-read\"")?;
     let name = value.parse(|text| match text {
         // The label of requests that match no route.
         "none" => Err(Fault::new("is the metric label of requests without a route")
             .hint("choose another name")),
-        _ => entry_name(text),
+        _ => entry_name(text).map(Arc::<str>::from),
     })?;
     if let Some(first) = names.routes.get(&name) {
         let hint =

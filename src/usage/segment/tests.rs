@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use http::Method;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -27,7 +28,7 @@ prop_compose! {
             user_id: ids.1.map(Uuid::from_u128),
             key_id: ids.2.map(Uuid::from_u128),
             route: texts.3.map(Into::into),
-            method: texts.1.into(),
+            method: Method::from_bytes(texts.1.as_bytes()).expect("a token"),
             path: texts.2.into(),
             status: numbers.0,
             outcome: Outcome::all().nth(outcome).expect("in range"),
@@ -139,7 +140,7 @@ fn a_path_that_looks_like_a_frame_is_not_one() {
         user_id: None,
         key_id: None,
         route: None,
-        method: "GET".into(),
+        method: Method::GET,
         path: "/forged".into(),
         status: 200,
         outcome: Outcome::Allow,

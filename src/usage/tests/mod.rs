@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::Method;
 use jiff::Timestamp;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -115,7 +116,7 @@ fn record(request_id: Uuid, status: u16) -> UsageRecord {
         user_id: None,
         key_id: None,
         route: None,
-        method: "GET".into(),
+        method: Method::GET,
         path: "/".into(),
         status,
         outcome: Outcome::Allow,

@@ -67,7 +67,7 @@ async fn copy(db: &ClientWrapper, records: &[UsageRecord]) -> Result<(), StoreEr
                 &record.user_id,
                 &record.key_id,
                 &&*record.path,
-                &&*record.method,
+                &record.method.as_str(),
                 &(record.status as i16),
                 &record.at,
                 &record.request_id,

@@ -3,8 +3,10 @@
 mod read;
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use rusqlite::{Connection, TransactionBehavior, params};
+use uuid::Uuid;
 
 use super::values::{Id, Micros, run};
 use crate::clock;
@@ -36,9 +38,7 @@ fn add(db: &mut Connection, batch: &UsageBatch) -> Result<(), StoreError> {
     if run(&tx, sql, params![Id(batch.id), Micros(clock::now())])? == 0 {
         return Ok(());
     }
-    for record in &batch.records {
-        insert(&tx, record)?;
-    }
+    insert(&tx, &batch.records)?;
     for rollup in rollups(&batch.records) {
         count(&tx, rollup)?;
     }
@@ -46,21 +46,29 @@ fn add(db: &mut Connection, batch: &UsageBatch) -> Result<(), StoreError> {
     Ok(tx.commit()?)
 }
 
-fn insert(db: &Connection, record: &UsageRecord) -> Result<(), StoreError> {
-    run(
-        db,
+/// The one statement that runs for every request: it is looked up once, and its texts are made
+/// where they need no memory of their own.
+fn insert(db: &Connection, records: &[UsageRecord]) -> Result<(), StoreError> {
+    let mut insert = db.prepare_cached(
         "INSERT INTO api_usage (user_id, api_key_id, endpoint, method, status_code, created_at,
                                 request_id, node, route, outcome, gateway_time_us,
                                 upstream_time_us, request_bytes, response_bytes, client_ip)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
-        params![
-            record.user_id.map(Id),
-            record.key_id.map(Id),
+    )?;
+    let [mut user, mut key, mut request] = [Uuid::encode_buffer(); 3];
+    let mut client = String::new();
+    for record in records {
+        client.clear();
+        // Writing to a string does not fail.
+        let _ = write!(client, "{}", record.client_ip);
+        insert.execute(params![
+            record.user_id.map(|id| &*id.hyphenated().encode_lower(&mut user)),
+            record.key_id.map(|id| &*id.hyphenated().encode_lower(&mut key)),
             record.path,
-            record.method,
+            record.method.as_str(),
             record.status,
             Micros(record.at),
-            Id(record.request_id),
+            &*record.request_id.hyphenated().encode_lower(&mut request),
             record.node,
             record.route,
             record.outcome.code(),
@@ -68,9 +76,9 @@ fn insert(db: &Connection, record: &UsageRecord) -> Result<(), StoreError> {
             record.upstream_time_us,
             record.request_bytes.min(i64::MAX as u64) as i64,
             record.response_bytes.min(i64::MAX as u64) as i64,
-            record.client_ip.to_string(),
-        ],
-    )?;
+            client,
+        ])?;
+    }
     Ok(())
 }
 

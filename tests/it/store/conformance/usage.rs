@@ -2,6 +2,7 @@ use gatepost::decision::Outcome;
 use gatepost::store::{
     Dimension, Grouping, Retention, RollupFilter, UsageBatch, UsageFilter, UsageRecord,
 };
+use http::Method;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -15,7 +16,7 @@ fn record(key_id: Option<Uuid>, at: &str) -> UsageRecord {
         user_id: None,
         key_id,
         route: Some("orders-read".into()),
-        method: "GET".into(),
+        method: Method::GET,
         path: "/api/v1/orders/7".into(),
         status: 200,
         outcome: Outcome::Allow,
