@@ -7,14 +7,16 @@ use rusqlite::Connection;
 
 use crate::support::gateway::{Gateway, Key, Plan};
 use crate::support::load::{Ledger, Load};
-use crate::support::postgres::Cluster;
+use crate::support::postgres::{Cluster, TestDatabase};
 
 pub const ORDERS: &str = "/api/v1/orders";
 pub const CLIENTS: usize = 4;
 const PAUSE: Duration = Duration::from_millis(2);
 
 pub enum Books {
+    /// A server of its own, for stories that break it.
     Postgres(Cluster),
+    Shared(TestDatabase),
     /// Whoever holds the connection keeps the gateway from writing.
     Sqlite(Option<Connection>),
 }
@@ -24,6 +26,10 @@ impl Books {
         Self::Postgres(Cluster::start(""))
     }
 
+    pub async fn shared() -> Self {
+        Self::Shared(TestDatabase::new().await)
+    }
+
     pub fn sqlite() -> Self {
         Self::Sqlite(None)
     }
@@ -31,6 +37,7 @@ impl Books {
     pub fn plan(&self) -> Plan {
         match self {
             Books::Postgres(cluster) => Plan::new().on_postgres(&cluster.url("postgres")),
+            Books::Shared(database) => Plan::new().on_postgres(&database.url()),
             Books::Sqlite(_) => Plan::new(),
         }
     }
@@ -39,6 +46,7 @@ impl Books {
     pub fn close(&mut self, gateway: &Gateway) {
         match self {
             Books::Postgres(cluster) => cluster.kill(),
+            Books::Shared(_) => panic!("others use this server"),
             Books::Sqlite(writer) => {
                 let db = open(gateway);
                 db.busy_timeout(Duration::from_secs(10)).expect("it can be set");
@@ -51,6 +59,7 @@ impl Books {
     pub fn open_again(&mut self) {
         match self {
             Books::Postgres(cluster) => cluster.restart(),
+            Books::Shared(_) => {}
             Books::Sqlite(writer) => *writer = None,
         }
     }
@@ -59,6 +68,7 @@ impl Books {
     pub fn texts(&self, gateway: &Gateway, sql: &str) -> Vec<String> {
         match self {
             Books::Postgres(cluster) => cluster.texts("postgres", sql),
+            Books::Shared(database) => database.texts(sql),
             Books::Sqlite(_) => {
                 let db = open(gateway);
                 let mut statement = db.prepare(sql).expect("it prepares");
@@ -66,6 +76,19 @@ impl Books {
                 rows.map(|row| row.expect("a text")).collect()
             }
         }
+    }
+
+    /// Values of a record of two kilobytes, in the dialect of the store; `n` names a number.
+    pub fn row(&self, n: &str) -> String {
+        let path = format!("'/{}'", "x".repeat(2_000));
+        let [at, id] = match self {
+            Books::Sqlite(_) => {
+                let id = format!("printf('00000000-0000-7000-8000-%012d', {n})");
+                ["1795391700000000".to_owned(), id]
+            }
+            _ => ["now()".to_owned(), "gen_random_uuid()".to_owned()],
+        };
+        format!("{path}, 'GET', 200, {at}, {id}, 'n', 'allow', 1, 0, 0, '192.0.2.7'")
     }
 
     /// The ids of the records of one route; none comes twice, in the records or in the counts.
@@ -115,19 +138,21 @@ pub fn assert_all_answered(ledger: &Ledger) {
     assert!(ledger.lost.is_empty(), "{ledger:?}");
 }
 
-/// Makes a test of each story on either store.
+/// Makes a test of each story on either store, with the Postgres that is given.
 macro_rules! on_both_stores {
-    ($($story:ident),+ $(,)?) => {
+    ($postgres:expr; $($story:ident),+ $(,)?) => {
         mod on_sqlite {
+            use super::Books;
             $(#[tokio::test]
             async fn $story() {
-                super::$story(crate::usage::books::Books::sqlite()).await;
+                super::$story(Books::sqlite()).await;
             })+
         }
         mod on_postgres {
+            use super::Books;
             $(#[tokio::test]
             async fn $story() {
-                super::$story(crate::usage::books::Books::postgres()).await;
+                super::$story($postgres).await;
             })+
         }
     };

@@ -14,6 +14,7 @@ use crate::support::gateway::{Gateway, Key};
 use crate::support::load::{Ledger, Load};
 
 on_both_stores!(
+    Books::postgres();
     a_full_spool_drops_the_oldest_and_counts_each,
     a_damaged_spool_costs_what_is_damaged_and_never_a_wrong_record,
 );

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use super::books::{Books, CLIENTS, a_gateway, assert_all_answered, load, on_both_stores};
 
 on_both_stores!(
+    Books::postgres();
     terminated_under_load_it_leaves_no_answer_without_its_record,
     killed_under_load_it_loses_a_moment_and_doubles_nothing,
 );
