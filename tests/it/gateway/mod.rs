@@ -3,6 +3,7 @@
 mod assertion;
 mod cors;
 mod drain;
+mod evasion;
 mod exceptions;
 mod first_requests;
 mod grpc;
@@ -16,5 +17,6 @@ mod rates;
 mod reload;
 mod revocation;
 mod shadow;
+mod shared_rates;
 mod streaming;
 mod usage;
