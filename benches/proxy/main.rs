@@ -4,6 +4,10 @@
 //! `cargo bench --bench proxy -- --callgrind` counts instructions. The driver starts itself again
 //! as the upstream and as the bare proxy; Gatepost is the real release binary.
 
+#[path = "../../tests/it/support/postgres/mod.rs"]
+#[allow(dead_code, reason = "the tests use more of it")]
+mod postgres;
+
 mod bare;
 mod callgrind;
 mod client;
@@ -43,6 +47,9 @@ struct Args {
     /// Requests of the shorter run under valgrind; the longer has twice as many
     #[arg(long, default_value_t = 4000, value_parser = clap::value_parser!(u32).range(100..=100_000))]
     requests: u32,
+    /// Give Gatepost a store in Postgres, on the other CPUs, instead of SQLite
+    #[arg(long)]
+    postgres: bool,
     /// Keep configuration, database and callgrind's files, and say where
     #[arg(long)]
     keep: bool,
@@ -85,7 +92,7 @@ fn run(args: Args) -> Result<(), Error> {
         (Some(_), ..) => return Err("a role needs its addresses".into()),
         (None, ..) => {}
     }
-    let stand = stand::Stand::start(args.keep)?;
+    let stand = stand::Stand::start(args.postgres, args.keep)?;
     if args.callgrind {
         callgrind::compare(&stand, args.requests)
     } else {
