@@ -356,7 +356,7 @@ impl Store for ScriptedStore {
         if batch.records.iter().any(|record| Some(record.status) == refused) {
             return Err(StoreError::Protected("a record is refused"));
         }
-        self.batches.lock().insert(batch.id, batch.clone());
+        self.batches.lock().entry(batch.id).or_insert_with(|| batch.clone());
         Ok(())
     }
 

@@ -43,10 +43,14 @@ impl RateLimit {
     }
 
     pub fn standing(&self, level: Level) -> Standing {
+        let Rate { count, per, burst } = self.rate;
+        // Never more is left than the policy allows: the same rate, told over a longer time.
+        let whole = Duration::from_nanos(self.pace.tolerance);
+        let (count, window) = if burst > count { (burst, whole) } else { (count, per) };
         Standing {
             limit: self.name,
-            count: self.rate.count,
-            window: self.rate.per,
+            count,
+            window,
             remaining: level.remaining,
             reset: level.full_in,
         }

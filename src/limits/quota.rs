@@ -334,6 +334,18 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_jumps_there_and_back_gives_nothing_twice() {
+        let (meter, today) = (QuotaMeter::default(), today(5));
+        lease(&meter, &today, 3, 3);
+        let tomorrow = claim(5, "2026-11-24T12:00:00Z");
+        assert_eq!(meter.take(&tomorrow, 0), Take::Ask);
+        lease(&meter, &tomorrow, 2, 2);
+        assert_eq!(meter.take(&today, 0), Take::Ask, "the store knows what is used of today");
+        lease(&meter, &today, 2, 5);
+        assert_eq!(taken(&meter, &today, 0), 2);
+    }
+
+    #[test]
     fn what_lies_unused_is_given_back_and_never_twice() {
         let (meter, claim) = (QuotaMeter::default(), today(1_000));
         lease(&meter, &claim, 10, 10);

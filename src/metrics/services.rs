@@ -229,6 +229,8 @@ impl ConnectionSeries {
 /// Whether the configuration in use is the one in the file.
 #[derive(Debug)]
 pub struct ConfigSeries {
+    /// Routes that refuse nobody.
+    pub in_shadow: IntGauge,
     successful: IntGauge,
     loads: IntCounter,
 }
@@ -236,6 +238,7 @@ pub struct ConfigSeries {
 impl ConfigSeries {
     pub(super) fn new(series: &Series) -> Self {
         Self {
+            in_shadow: series.gauge("shadow_routes", "Routes that note refusals and enforce none."),
             successful: series.gauge(
                 "config_last_reload_successful",
                 "1 when the configuration was valid when it was last read.",

@@ -5,6 +5,7 @@
 //! [`Admission`].
 
 mod admit;
+mod chunks;
 mod connection;
 mod context;
 mod departure;

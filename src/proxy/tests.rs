@@ -205,7 +205,7 @@ impl Gateway {
         let guard = Guard::new(lockout::Settings::default(), events);
         let (recorder, _) =
             usage::pipeline(store, &spooled, Arc::clone(&metrics)).expect("a spool");
-        let health = Health::new(Arc::clone(&directory));
+        let health = Health::new(Arc::clone(&directory), recorder.clone());
         let seen = Origin::start().await;
         let nobody = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
         let away = nobody.local_addr().expect("it is bound");

@@ -151,7 +151,6 @@ async fn start(
         ServeError::Proxy("the change feed ended".into())
     });
 
-    let health = Health::new(directory.clone());
     let node_name: Arc<str> = node_name().into();
     let (events, event_worker) =
         events::pipeline(store.clone(), config.webhooks.clone(), &node_name, metrics.clone());
@@ -167,6 +166,7 @@ async fn start(
     let gate = Arc::new(Gate::new(directory.clone(), guard.clone(), limits.clone()));
 
     let (recorder, worker) = usage::pipeline(store, &config.usage, metrics.clone())?;
+    let health = Health::new(directory.clone(), recorder.clone());
     let (stop_usage, mut usage_stopped) = watch::channel(false);
     let usage = tokio::spawn(async move {
         let stop = async move {

@@ -130,7 +130,7 @@ fn changes(operation: &Operation, described: &Described) -> bool {
 fn responses(operation: &Operation, described: &Described) -> Value {
     let mut responses = Map::new();
     for good in &described.good {
-        let (status, mut response) = good_response(good, described);
+        let (status, mut response) = good_response(operation, good, described);
         if changes(operation, described) {
             response["headers"]["X-Gatepost-Nodes"] =
                 string("With `wait`: on how many of the nodes that live it is effective");
@@ -147,16 +147,21 @@ fn string(description: &str) -> Value {
     json!({ "description": description, "schema": { "type": "string" } })
 }
 
-fn good_response(good: &Good, described: &Described) -> (String, Value) {
+fn good_response(operation: &Operation, good: &Good, described: &Described) -> (String, Value) {
     let mut response = json!({ "description": good.description });
     for (media_type, schema) in &good.content {
         response["content"][*media_type] = media(schema);
     }
     if good.status == 201 {
-        response["headers"] = json!({ "Location": string("Where it is") });
+        response["headers"]["Location"] = string("Where it is");
     }
     if described.versioned {
-        response["headers"] = json!({ "ETag": string("Its version, for If-Match") });
+        response["headers"]["ETag"] = string("Its version, for If-Match");
+    }
+    if matches!(operation.access, Access::Key(_)) {
+        let limits = "The caller's tightest limit, if there is one";
+        response["headers"]["RateLimit"] = string(&format!("{limits}: what is left of it"));
+        response["headers"]["RateLimit-Policy"] = string(limits);
     }
     (good.status.to_string(), response)
 }
@@ -176,6 +181,7 @@ fn errors(operation: &Operation, described: &Described) -> Vec<ApiError> {
     if let Access::Key(permissions) = operation.access {
         errors.extend([Denial::MissingKey, Denial::InvalidKey, Denial::KeyExpired].map(refused));
         errors.extend([refused(Denial::AccountLocked), refused(Denial::RateLimited)]);
+        errors.push(refused(Denial::QuotaExceeded));
         let store = ApiError::StoreUnavailable { cause: String::new() };
         errors.extend([ApiError::NotBootstrapped, store, refused(Denial::AuthUnavailable)]);
         if !permissions.is_empty() {

@@ -90,7 +90,9 @@ macro_rules! conformance {
             usage: usage_batch_twice_counts_once, batches_from_many_nodes_all_count,
                 usage_notes_the_last_use, usage_keeps_what_it_was_given,
                 usage_is_counted_by_the_minute_once, records_are_found_newest_first,
-                old_usage_is_forgotten_and_counts_later;
+                old_usage_is_forgotten_and_counts_later,
+                misdated_usage_keeps_nothing_from_being_forgotten,
+                what_is_forgotten_goes_in_portions;
             users: a_new_user_is_found, emails_are_unique_whatever_their_case,
                 a_patch_changes_what_it_names, a_deleted_user_loses_keys_and_frees_the_email,
                 a_lock_is_seen_by_loads_until_the_unlock, the_last_admin_stays,
