@@ -4,18 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::directory::Directory;
+use crate::usage::Recorder;
 
 pub struct Health {
     directory: Arc<Directory>,
+    recorder: Recorder,
     open: AtomicBool,
     draining: AtomicBool,
     leaving: AtomicBool,
 }
 
 impl Health {
-    pub fn new(directory: Arc<Directory>) -> Arc<Self> {
+    pub fn new(directory: Arc<Directory>, recorder: Recorder) -> Arc<Self> {
         Arc::new(Self {
             directory,
+            recorder,
             open: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
@@ -52,7 +55,8 @@ impl Health {
         self.open.load(Ordering::Acquire) && self.directory.is_ready() && !self.is_draining()
     }
 
+    /// Serving, but not all is well: the store is away, or usage records are lost.
     pub fn is_degraded(&self) -> bool {
-        self.directory.is_degraded()
+        self.directory.is_degraded() || !self.recorder.is_well()
     }
 }

@@ -43,10 +43,14 @@ impl RateLimit {
     }
 
     pub fn standing(&self, level: Level) -> Standing {
+        let Rate { count, per, burst } = self.rate;
+        // Never more is left than the policy allows: the same rate, told over a longer time.
+        let whole = Duration::from_nanos(self.pace.tolerance);
+        let (count, window) = if burst > count { (burst, whole) } else { (count, per) };
         Standing {
             limit: self.name,
-            count: self.rate.count,
-            window: self.rate.per,
+            count,
+            window,
             remaining: level.remaining,
             reset: level.full_in,
         }
@@ -75,12 +79,19 @@ impl Applied {
         tiers: &Tiers,
         meters: &Meters,
     ) -> Self {
-        let mut applied = Self::default();
-        if let Some(key) = admission.key() {
-            applied.add_tier(key, now, tiers, meters);
-            applied.add_own(key, now, meters);
-        }
+        let mut applied = match admission.key() {
+            Some(key) => Self::of_holder(key, now, tiers, meters),
+            None => Self::default(),
+        };
         applied.add_route(admission, client, meters);
+        applied
+    }
+
+    /// Those that apply wherever the key is used.
+    pub fn of_holder(key: &KeyRecord, now: Timestamp, tiers: &Tiers, meters: &Meters) -> Self {
+        let mut applied = Self::default();
+        applied.add_tier(key, now, tiers, meters);
+        applied.add_own(key, now, meters);
         applied
     }
 

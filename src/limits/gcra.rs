@@ -52,6 +52,12 @@ pub struct Gcra {
 }
 
 impl Gcra {
+    /// What is left now.
+    pub fn level(&self, pace: Pace, now: u64) -> Level {
+        self.retune(pace, now);
+        pace.level(self.arrival.load(Relaxed).saturating_sub(now))
+    }
+
     /// Whether a request would pass.
     pub fn check(&self, pace: Pace, now: u64) -> Result<Level, TooEarly> {
         self.retune(pace, now);
@@ -79,10 +85,10 @@ impl Gcra {
         self.update(|arrival| arrival.saturating_sub(pace.interval));
     }
 
-    /// Takes over what was used elsewhere.
+    /// Takes over what was used elsewhere. News may come in any order, and the oldest says least.
     pub fn mirror(&self, pace: Pace, now: u64, ahead: u64) {
-        self.interval.store(pace.interval, Relaxed);
-        self.arrival.store(now.saturating_add(ahead), Relaxed);
+        self.retune(pace, now);
+        self.arrival.fetch_max(now.saturating_add(ahead), Relaxed);
     }
 
     /// When all of the budget is, or was, there.
@@ -125,6 +131,8 @@ fn next(arrival: u64, pace: Pace, now: u64) -> Result<u64, TooEarly> {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicUsize;
+
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -186,5 +194,33 @@ mod tests {
             }
         });
         assert_eq!(passed.into_inner(), 10_000);
+    }
+
+    proptest! {
+        #[test]
+        fn who_comes_back_when_told_passes_and_who_comes_earlier_does_not(
+            count in 1..10_000_u64,
+            unit in proptest::sample::select(vec!["s", "min", "h", "d"]),
+            burst in 1..50_u64,
+            steps in proptest::collection::vec(0..3 * SECOND, 1..100),
+        ) {
+            let rate = Rate { burst, ..Rate::parse(&format!("{count}/{unit}")).unwrap() };
+            let (gcra, pace, mut now, mut passed) = (Gcra::default(), Pace::of(&rate), 0, 0);
+            for step in steps {
+                now += step;
+                let Err(TooEarly(wait)) = gcra.take(pace, now) else {
+                    passed += 1;
+                    continue;
+                };
+                let wait = wait.as_nanos() as u64;
+                prop_assert!(gcra.check(pace, now + wait).is_ok());
+                prop_assert!(gcra.check(pace, now + wait - 1).is_err());
+                // As `Retry-After` says it, in whole seconds.
+                let told = wait.div_ceil(SECOND) * SECOND;
+                prop_assert!(gcra.check(pace, now + told).is_ok());
+                prop_assert!(gcra.check(pace, now + told - SECOND).is_err());
+            }
+            prop_assert!(passed <= burst + now / pace.interval, "{passed} in {now} ns");
+        }
     }
 }

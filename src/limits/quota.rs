@@ -102,6 +102,12 @@ impl QuotaMeter {
         current(&mut state, claim).judge(now)
     }
 
+    /// What is left of the quota, as far as this node knows.
+    pub fn remaining(&self, claim: &Claim) -> u64 {
+        let mut state = self.state.lock();
+        current(&mut state, claim).remaining()
+    }
+
     pub fn take(&self, claim: &Claim, now: u64) -> Take {
         let mut state = self.state.lock();
         let state = current(&mut state, claim);
@@ -209,9 +215,13 @@ impl State {
         (owed != 0).then_some((self.claim.account, owed))
     }
 
+    fn remaining(&self) -> u64 {
+        self.claim.limit.saturating_sub(self.used) + self.left
+    }
+
     fn judge(&self, now: u64) -> Take {
         let may_ask = now >= self.quiet_until;
-        let remaining = self.claim.limit.saturating_sub(self.used) + self.left;
+        let remaining = self.remaining();
         match self.left {
             0 if may_ask => Take::Ask,
             0 => match self.answer {
@@ -321,6 +331,18 @@ mod tests {
         let after = claim(5, "2026-11-24T00:00:00Z");
         assert_eq!(meter.take(&after, 0), Take::Ask);
         assert_eq!(meter.settle(true), None);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_there_and_back_gives_nothing_twice() {
+        let (meter, today) = (QuotaMeter::default(), today(5));
+        lease(&meter, &today, 3, 3);
+        let tomorrow = claim(5, "2026-11-24T12:00:00Z");
+        assert_eq!(meter.take(&tomorrow, 0), Take::Ask);
+        lease(&meter, &tomorrow, 2, 2);
+        assert_eq!(meter.take(&today, 0), Take::Ask, "the store knows what is used of today");
+        lease(&meter, &today, 2, 5);
+        assert_eq!(taken(&meter, &today, 0), 2);
     }
 
     #[test]

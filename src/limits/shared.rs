@@ -23,15 +23,17 @@ const PROBE_EVERY: Duration = Duration::from_millis(500);
 /// A connection that takes longer than this is no use for what it is for.
 const CONNECT: Duration = Duration::from_secs(1);
 
-/// GCRA in microseconds of the backend's clock, so that the nodes' own need not agree.
+/// GCRA in microseconds of the backend's clock, so that the nodes' own need not agree. What the
+/// node knows to be used counts too: a backend that has lost its data, or was away for a while,
+/// forgives nothing. A microsecond is what rounding may come to.
 const SCRIPT: &str = r"
     local time = redis.call('TIME')
     local now = time[1] * 1000000 + time[2]
-    local arrivals, refused, early = {}, 0, 0
+    local arrivals, refused, early = {}, 0, 1
     for i, key in ipairs(KEYS) do
-        local interval, tolerance = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
-        local arrival = tonumber(redis.call('GET', key) or now)
-        arrivals[i] = math.max(arrival, now) + interval
+        local interval, tolerance, known = unpack(ARGV, 3 * i - 2, 3 * i)
+        local arrival = math.max(tonumber(redis.call('GET', key) or 0), now + known)
+        arrivals[i] = arrival + interval
         local beyond = arrivals[i] - now - tolerance
         if beyond > early then refused, early = i, beyond end
     end
@@ -39,13 +41,14 @@ const SCRIPT: &str = r"
     local answer = {0}
     for i, key in ipairs(KEYS) do
         local ahead = arrivals[i] - now
-        redis.call('SET', key, string.format('%.0f', arrivals[i]),
+        redis.call('SET', key, string.format('%.2f', arrivals[i]),
                    'PX', string.format('%.0f', math.ceil(ahead / 1000) + 1))
         answer[i + 1] = math.ceil(ahead)
     end
     return answer";
 
 pub struct SharedRates {
+    client: redis::Client,
     connection: ConnectionManager,
     script: Script,
     budget: Duration,
@@ -76,7 +79,8 @@ impl SharedRates {
             .set_min_delay(Duration::from_millis(10));
         let client = redis::Client::open(settings.url.as_str())?;
         Ok(Self {
-            connection: ConnectionManager::new_lazy_with_config(client, config)?,
+            connection: ConnectionManager::new_lazy_with_config(client.clone(), config)?,
+            client,
             script: Script::new(SCRIPT),
             budget: settings.budget,
             probe_at: AtomicU64::new(0),
@@ -90,7 +94,7 @@ impl SharedRates {
             self.metrics.limits.backend_local.inc();
             return None;
         }
-        match timeout(self.budget, self.ask(limits, route)).await {
+        match timeout(self.budget, self.ask(limits, route, now)).await {
             Ok(Ok(numbers)) => {
                 self.metrics.limits.backend_shared.inc();
                 if self.probe_at.swap(0, Relaxed) != 0 {
@@ -98,12 +102,11 @@ impl SharedRates {
                 }
                 Some(read(&numbers))
             }
-            failed => {
+            _ => {
                 self.metrics.limits.backend_local.inc();
-                let cause = failed.err().map_or("an error", |_| "no answer in time");
                 let next = now.saturating_add(PROBE_EVERY.as_nanos() as u64);
                 if self.probe_at.swap(next, Relaxed) == 0 {
-                    tracing::warn!(cause, "the limits' backend is away; limits are per node");
+                    tokio::spawn(tell_why(self.client.clone()));
                 }
                 None
             }
@@ -119,19 +122,35 @@ impl SharedRates {
                 && self.probe_at.compare_exchange(probe_at, next, Relaxed, Relaxed).is_ok())
     }
 
-    async fn ask(&self, limits: &[RateLimit], route: &str) -> Result<Vec<i64>, RedisError> {
+    async fn ask(
+        &self,
+        limits: &[RateLimit],
+        route: &str,
+        now: u64,
+    ) -> Result<Vec<i64>, RedisError> {
         let mut call = self.script.prepare_invoke();
         for limit in limits {
             let micros = |nanos: u64| nanos as f64 / 1000.0;
             call.key(name(&limit.subject, route, limit.pace.interval));
             call.arg(micros(limit.pace.interval)).arg(micros(limit.pace.tolerance));
+            call.arg(micros(limit.meter.rate.full_at().saturating_sub(now)));
         }
         call.invoke_async(&mut self.connection.clone()).await
     }
 }
 
-/// A changed rate goes by a new name: it counts at once, and whoever still has the old one does
-/// not disturb it.
+/// The budget is too short to find out: a wrong password looks like a slow answer.
+async fn tell_why(client: redis::Client) {
+    let cause = match timeout(CONNECT, client.get_multiplexed_async_connection()).await {
+        Ok(Ok(_)) => "no answer in time".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "no connection in time".to_owned(),
+    };
+    tracing::warn!(cause, "the limits' backend is away; limits are per node");
+}
+
+/// A changed rate goes by a new name, so that whoever still has the old one does not disturb it.
+/// What was used is taken over: nodes know it.
 fn name(subject: &Subject, route: &str, interval: u64) -> String {
     match subject {
         Subject::User(id) => format!("gatepost:rate:user:{id}:{interval}"),

@@ -15,8 +15,9 @@ use super::caller::{Caller, Door, Visit};
 use super::once;
 use super::plane::{ControlPlane, Plane};
 use super::record::{Asked, Served, record};
+use super::wait;
 use super::wire::{ApiError, if_match};
-use crate::decision::{Admission, Outcome};
+use crate::decision::{Admission, Outcome, Standing};
 use crate::store::Terms;
 
 /// Marks a request from the proxy. It cannot come from a socket: extensions are made here.
@@ -37,6 +38,9 @@ pub(super) async fn receive(State(plane): State<Plane>, request: Request, next: 
     let outcome = put_into_words(&mut served.response, &plane, &visit);
     set_common_headers(served.response.headers_mut(), &visit);
     if matches!(visit.door, Door::Socket) {
+        // A refusal tells by itself; what comes through the proxy is charged and told there.
+        let standing = served.standing.iter().flat_map(Standing::headers);
+        served.response.headers_mut().extend(standing.map(|(name, value)| (name.clone(), value)));
         record(&plane, &visit, asked, &served, outcome);
     }
     served.response
@@ -48,7 +52,7 @@ impl Served {
             ApiError::Refused(refusal) => (refusal.route.clone(), refusal.key.clone()),
             _ => (None, None),
         };
-        Self { response: error.into_response(), route, key }
+        Self { response: error.into_response(), route, key, standing: None }
     }
 }
 
@@ -58,6 +62,12 @@ async fn serve(plane: Plane, visit: Visit, mut head: Head, body: Body, next: Nex
         Err(error) => return Served::failed(error),
     };
     let (route, key) = (Arc::clone(admission.route()), admission.key().cloned());
+    let standing = admission.standing().copied();
+    let served = |response| Served { response, route: Some(route), key: key.clone(), standing };
+    let waits = match wait::asked_for(&head) {
+        Ok(waits) => waits,
+        Err(error) => return served(error.into_response()),
+    };
     let caller = key.as_ref().map(|key| Caller {
         key: Arc::clone(key),
         visit: visit.clone(),
@@ -76,7 +86,7 @@ async fn serve(plane: Plane, visit: Visit, mut head: Head, body: Body, next: Nex
             next.run(Request::from_parts(head, body)).await
         }
     };
-    Served { response, route: Some(route), key }
+    served(if waits { wait::everywhere(&plane, response).await } else { response })
 }
 
 /// Errors travel as values until here, where the request id is known: the client reads the

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::caller::Visit;
 use super::plane::ControlPlane;
 use crate::clock;
-use crate::decision::Outcome;
+use crate::decision::{Outcome, Standing};
 use crate::key::KeyRecord;
 use crate::metrics::Observation;
 use crate::policy::Route;
@@ -54,6 +54,8 @@ pub(super) struct Served {
     pub response: Response,
     pub route: Option<Arc<Route>>,
     pub key: Option<Arc<KeyRecord>>,
+    /// Where the caller stands with their limits.
+    pub standing: Option<Standing>,
 }
 
 pub(super) fn record(

@@ -27,7 +27,7 @@ use super::connection::Watch;
 use super::context::Context;
 use super::forwarding::{Origin, address_value, set_forwarded};
 use super::hygiene::{limit_headers, response_fault, response_reserved};
-use super::identity::set_identity;
+use super::identity::{Signed, set_identity};
 use super::trace::{X_REQUEST_ID, set_traceparent, uuid_value};
 use super::{
     OUR_HEADERS, Proxy, WEBSOCKET_IDLE, admit, edit_headers, failure, local, record, respond,
@@ -109,6 +109,7 @@ impl ProxyHttp for Proxy {
         };
         let upstream = ctx.live.upstreams.get(&admission.route().upstream);
         let wanted = upstream.map_or(&[][..], |upstream| &upstream.identity);
+        let signed = Signed { assertions: &self.assertions, issuer: &ctx.live.policy.realm };
         let digest = session.digest();
         let peer = match digest.and_then(Watch::of) {
             Some(watch) => watch.peer_value(ctx.peer).clone(),
@@ -125,7 +126,7 @@ impl ProxyHttp for Proxy {
             set_forwarded(headers, &origin);
             set_traceparent(headers, ctx.request_id);
             headers.insert(&X_REQUEST_ID, uuid_value(ctx.request_id));
-            set_identity(headers, admission, wanted);
+            set_identity(headers, admission, wanted, &signed);
         });
         Ok(())
     }

@@ -86,7 +86,7 @@ pub struct UsagePage {
     pub next: Option<i64>,
 }
 
-/// Rows looked through for one page of records.
+/// Rows looked through for one page of records, or for those to forget.
 pub(super) const SCAN: i64 = 100_000;
 
 impl UsagePage {

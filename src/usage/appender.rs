@@ -2,7 +2,7 @@
 //! but this.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::Queue;
+use super::condition::Trouble;
 use super::segment::{self, Frame};
 use super::spool::Spool;
 
@@ -28,13 +29,23 @@ const MAX_RECORDS: u32 = 5_000;
 /// A segment is closed after this time unless others wait for the store anyway.
 const CLOSE_AFTER: Duration = Duration::from_millis(250);
 
+/// Nothing was refused for so long: a disk on the edge takes some and refuses some.
+const CALM: Duration = Duration::from_secs(1);
+
 pub(super) struct Appender {
     spool: Arc<Spool>,
     queue: Arc<Queue>,
     open: Option<Open>,
     frame: Frame,
     dirty: Arc<Dirty>,
-    is_failing: bool,
+    refused: Option<Refused>,
+}
+
+/// What could not be written.
+struct Refused {
+    at: Instant,
+    /// Something could since.
+    is_over: bool,
 }
 
 /// The segment that is appended to.
@@ -49,8 +60,8 @@ struct Open {
 
 impl Appender {
     pub(super) fn new(spool: Arc<Spool>, queue: Arc<Queue>) -> Self {
-        let dirty = Arc::new(Dirty::default());
-        Self { spool, queue, open: None, frame: Frame::new(), dirty, is_failing: false }
+        let dirty = Arc::new(Dirty::new(Arc::clone(&spool)));
+        Self { spool, queue, open: None, frame: Frame::new(), dirty, refused: None }
     }
 
     /// Appends until `stop`, then what is left in the queue.
@@ -61,6 +72,7 @@ impl Appender {
             scope.spawn(|| dirty.sync_until(&is_over));
             while !stop.load(Ordering::Acquire) {
                 self.drain();
+                self.calm_down();
                 self.close_if_due();
                 thread::sleep(TICK);
             }
@@ -94,9 +106,7 @@ impl Appender {
         }
         let mut written = self.write();
         // The disk is smaller than the spool may be: the oldest make room here too.
-        while written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::StorageFull)
-            && self.spool.drop_oldest()
-        {
+        while written.as_ref().is_err_and(is_for_want_of_room) && self.spool.drop_oldest() {
             written = self.write();
         }
         if written.is_err() {
@@ -117,12 +127,11 @@ impl Appender {
             None => self.create()?,
         };
         let bytes = self.frame.seal(open.id, open.records);
-        let appended = (&*open.file).write_all(bytes);
-        if let Err(cause) = appended {
+        if let Err(cause) = self.spool.disk.append(&open.file, bytes) {
             match open.file.set_len(open.bytes) {
                 Ok(()) => self.open = Some(open),
                 // Its end is torn, which its reader cuts.
-                Err(_) => self.spool.close(open.number),
+                Err(_) => self.spool.close(open.number, open.records),
             }
             return Err(cause);
         }
@@ -142,7 +151,8 @@ impl Appender {
         let (number, file) = self.spool.create()?;
         let id = Uuid::now_v7();
         let header = segment::header(id);
-        (&file).write_all(&header).inspect_err(|_| self.spool.discard(number))?;
+        let written = self.spool.disk.append(&file, &header);
+        written.inspect_err(|_| self.spool.discard(number))?;
         let (file, since) = (Arc::new(file), Instant::now());
         Ok(Open { number, id, file, since, records: 0, bytes: header.len() as u64 })
     }
@@ -156,30 +166,47 @@ impl Appender {
 
     fn close(&mut self) {
         if let Some(open) = self.open.take() {
-            self.spool.close(open.number);
+            self.spool.close(open.number, open.records);
         }
     }
 
-    /// One line for each change.
     fn tell(&mut self, error: Option<io::Error>) {
-        let is_failing = error.is_some();
-        if let Some(cause) = error.filter(|_| !self.is_failing) {
+        let Some(cause) = error else {
+            self.refused.iter_mut().for_each(|refused| refused.is_over = true);
+            return;
+        };
+        self.refused = Some(Refused { at: Instant::now(), is_over: false });
+        if self.spool.condition.note(Trouble::Write, true) {
             tracing::error!(%cause, "usage records cannot be written to the spool: they are dropped");
-        } else if self.is_failing && !is_failing {
+        }
+    }
+
+    fn calm_down(&mut self) {
+        let is_calm = |refused: &mut Refused| refused.is_over && refused.at.elapsed() >= CALM;
+        if self.refused.take_if(is_calm).is_some()
+            && self.spool.condition.note(Trouble::Write, false)
+        {
             tracing::info!("usage records are written to the spool again");
         }
-        self.is_failing = is_failing;
     }
+}
+
+fn is_for_want_of_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Files that the disk does not have yet.
-#[derive(Default)]
 struct Dirty {
     files: Mutex<Vec<Arc<File>>>,
     has_failed: AtomicBool,
+    spool: Arc<Spool>,
 }
 
 impl Dirty {
+    fn new(spool: Arc<Spool>) -> Self {
+        Self { files: Mutex::default(), has_failed: AtomicBool::new(false), spool }
+    }
+
     fn add(&self, file: &Arc<File>) {
         let mut files = self.files.lock();
         if !files.last().is_some_and(|last| Arc::ptr_eq(last, file)) {
@@ -201,10 +228,19 @@ impl Dirty {
 
     fn sync(&self) {
         let files = mem::take(&mut *self.files.lock());
-        for file in files {
-            if let Err(cause) = file.sync_data() {
-                tracing::error!(%cause, "a usage segment cannot be synced");
+        if files.is_empty() {
+            return;
+        }
+        let synced = self.spool.sync(&files);
+        let is_news = self.spool.condition.note(Trouble::Sync, synced.is_err());
+        match synced {
+            Ok(()) if is_news => tracing::info!("usage segments are synced again"),
+            Ok(()) => {}
+            Err(cause) => {
                 self.has_failed.store(true, Ordering::Relaxed);
+                if is_news {
+                    tracing::error!(%cause, "usage segments cannot be synced: a power cut would take them");
+                }
             }
         }
     }

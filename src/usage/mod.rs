@@ -8,6 +8,8 @@
 
 mod appender;
 mod codec;
+mod condition;
+mod disk;
 mod keeper;
 pub mod segment;
 mod shipper;
@@ -26,6 +28,8 @@ use crate::config::UsageSettings;
 use crate::metrics::Metrics;
 use crate::store::{Store, UsageRecord};
 
+use condition::Condition;
+use disk::{Disk, RealDisk};
 use keeper::Keeper;
 use shipper::Shipper;
 use spool::Spool;
@@ -36,6 +40,7 @@ pub use worker::Worker;
 #[derive(Clone)]
 pub struct Recorder {
     queue: Arc<Queue>,
+    condition: Arc<Condition>,
 }
 
 /// What waits for the spool. Its memory is taken at the start: a disk that is slow cannot make it
@@ -56,7 +61,17 @@ pub fn pipeline(
     settings: &UsageSettings,
     metrics: Arc<Metrics>,
 ) -> Result<(Recorder, Worker), SpoolError> {
-    let spool = Spool::open(&settings.spool, settings.spool_max, Arc::clone(&metrics))?;
+    pipeline_on(Arc::new(RealDisk), store, settings, metrics)
+}
+
+fn pipeline_on(
+    disk: Arc<dyn Disk>,
+    store: Arc<dyn Store>,
+    settings: &UsageSettings,
+    metrics: Arc<Metrics>,
+) -> Result<(Recorder, Worker), SpoolError> {
+    let spool = Spool::open(&settings.spool, settings.spool_max, disk, Arc::clone(&metrics))?;
+    let condition = Arc::clone(&spool.condition);
     let spool = Arc::new(spool);
     let queue = Arc::new(Queue {
         ring: ArrayQueue::new(settings.queue.max(1)),
@@ -69,7 +84,7 @@ pub fn pipeline(
         queue: Arc::clone(&queue),
         spool,
     };
-    Ok((Recorder { queue }, worker))
+    Ok((Recorder { queue, condition }, worker))
 }
 
 impl Recorder {
@@ -81,6 +96,11 @@ impl Recorder {
         } else if self.queue.ring.push(record).is_err() {
             series.dropped_full.inc();
         }
+    }
+
+    /// Whether no record is lost, nor would be by a power cut.
+    pub fn is_well(&self) -> bool {
+        self.condition.is_good() && !self.queue.ring.is_full()
     }
 
     /// Records waiting for the spool.

@@ -2,6 +2,7 @@
 //! every attempt and every restart, the store counts it once, and only then is its file removed.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,9 @@ const LONGEST_RETRY: Duration = Duration::from_secs(2);
 /// Attempts at a batch while the store says that it does not fit (about half a minute). That is
 /// mostly another store in its place for a while; after this it is taken for a refusal.
 const INCOMPATIBLE_ATTEMPTS: u32 = 20;
+
+/// Attempts at a segment that is there and cannot be read.
+const READ_ATTEMPTS: u32 = 10;
 
 pub(super) struct Shipper {
     store: Arc<dyn Store>,
@@ -69,39 +73,57 @@ impl Shipper {
     }
 
     async fn open(&mut self, segment: Segment) {
-        let spool = Arc::clone(&self.spool);
-        let bytes = spawn_blocking(move || spool.read(segment)).await;
-        let contents = match bytes {
-            Ok(Ok(bytes)) => segment::read(&bytes),
-            Ok(Err(error)) => return self.give_up(segment, &error.to_string()),
-            Err(panic) => return self.give_up(segment, &panic.to_string()),
+        let contents = match self.read(segment).await {
+            Ok(bytes) => segment::read(&bytes),
+            Err(error) => return self.give_up(segment, &error.to_string()),
         };
         match contents {
             Ok(contents) => self.take(segment, contents),
             // A process that ended between making a file and its first record.
-            Err(Unreadable::Empty) => self.spool.done(segment),
+            Err(Unreadable::Empty) if segment.records.is_none() => self.spool.done(segment),
             Err(newer @ Unreadable::Version(_)) => {
                 tracing::error!(%newer, "a usage segment is left for a newer gatepost");
                 self.spool.forget(segment);
             }
-            Err(Unreadable::Header) => {
-                self.give_up(segment, &Unreadable::Header.to_string());
+            Err(damaged) => {
+                self.give_up(segment, &damaged.to_string());
                 self.spool.done(segment);
             }
         }
     }
 
-    /// Nothing of it can be used, nor is it known how much there was.
+    /// Tried again for a while, unless there is nothing to read: a process that has too many files
+    /// open cannot read, and has lost nothing.
+    async fn read(&self, segment: Segment) -> io::Result<Vec<u8>> {
+        let mut attempts = 1;
+        loop {
+            let spool = Arc::clone(&self.spool);
+            let read = spawn_blocking(move || spool.read(segment)).await;
+            match read.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
+                Err(error) if !is_gone(&error) && attempts < READ_ATTEMPTS => {
+                    sleep(pause(attempts)).await;
+                    attempts += 1;
+                }
+                read => return read,
+            }
+        }
+    }
+
+    /// Nothing of it can be used.
     fn give_up(&mut self, segment: Segment, cause: &str) {
-        tracing::error!(cause, "a usage segment cannot be read: its records are lost");
+        let lost = segment.records.unwrap_or_default();
+        tracing::error!(cause, lost, "a usage segment cannot be read: its records are lost");
         self.metrics.usage.damaged.inc();
+        self.metrics.usage.dropped_damaged.inc_by(lost.into());
         self.spool.forget(segment);
     }
 
     fn take(&mut self, segment: Segment, contents: Contents) {
         let Contents { id, records, damage } = contents;
-        if damage.places > 0 {
-            let (places, lost) = (damage.places, damage.records);
+        let missing = |written: u32| written.saturating_sub(records.len() as u32);
+        let lost = segment.records.map_or(damage.records, missing);
+        if damage.places > 0 || lost > 0 {
+            let places = damage.places.max(1);
             tracing::error!(places, lost, kept = records.len(), "a usage segment is damaged");
             self.metrics.usage.damaged.inc_by(places.into());
             self.metrics.usage.dropped_damaged.inc_by(lost.into());
@@ -156,6 +178,10 @@ async fn attempt(
         store.record_usage(&batch).await
     });
     writing.await.unwrap_or_else(|panic| Err(StoreError::Incompatible(panic.to_string())))
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 fn pause(attempts: u32) -> Duration {

@@ -7,11 +7,14 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, flock};
 use tokio::sync::Notify;
 
+use super::condition::{Condition, Trouble};
+use super::disk::Disk;
 use super::segment;
 use crate::metrics::Metrics;
 
@@ -36,6 +39,10 @@ pub(super) struct Spool {
     max: u64,
     state: Mutex<State>,
     changed: Notify,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) condition: Arc<Condition>,
+    /// The disk may not have the names of all segments.
+    has_new_names: AtomicBool,
     metrics: Arc<Metrics>,
     /// Held as long as this process may write here.
     _lock: File,
@@ -49,6 +56,8 @@ struct State {
     is_shipping: bool,
     closed_bytes: u64,
     open_bytes: u64,
+    /// How much there was when there was last too much.
+    full_at: u64,
     next: u64,
 }
 
@@ -56,6 +65,8 @@ struct State {
 pub(super) struct Segment {
     pub(super) number: u64,
     bytes: u64,
+    /// How many were written to it; of what an earlier process left, only the file can tell.
+    pub(super) records: Option<u32>,
 }
 
 impl Spool {
@@ -63,6 +74,7 @@ impl Spool {
     pub(super) fn open(
         directory: &Path,
         max: u64,
+        disk: Arc<dyn Disk>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, SpoolError> {
         let failed = |cause| SpoolError::Io { path: directory.to_owned(), cause };
@@ -83,6 +95,9 @@ impl Spool {
             max,
             state: Mutex::new(state),
             changed: Notify::new(),
+            disk,
+            condition: Arc::default(),
+            has_new_names: AtomicBool::new(false),
             metrics,
             _lock: lock,
         };
@@ -103,7 +118,18 @@ impl Spool {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
         let file = private(&self.path(number))?;
         self.state.lock().next += 1;
+        self.has_new_names.store(true, Ordering::Release);
         Ok((number, file))
+    }
+
+    /// Returns when a power cut takes nothing away of these files.
+    pub(super) fn sync(&self, files: &[Arc<File>]) -> io::Result<()> {
+        // One that fails keeps none of the others from the disk.
+        let synced: Vec<_> = files.iter().map(|file| self.disk.sync(file)).collect();
+        if self.has_new_names.swap(false, Ordering::AcqRel) {
+            self.disk.sync(&File::open(&self.directory)?)?;
+        }
+        synced.into_iter().collect()
     }
 
     /// Takes a new file back.
@@ -124,11 +150,11 @@ impl Spool {
         }
     }
 
-    /// The open segment is appended to no more.
-    pub(super) fn close(&self, number: u64) {
+    /// The open segment, with so many records, is appended to no more.
+    pub(super) fn close(&self, number: u64, records: u32) {
         let mut state = self.state.lock();
         let bytes = std::mem::take(&mut state.open_bytes);
-        state.closed.push_back(Segment { number, bytes });
+        state.closed.push_back(Segment { number, bytes, records: Some(records) });
         state.closed_bytes += bytes;
         drop(state);
         self.changed.notify_one();
@@ -143,17 +169,18 @@ impl Spool {
     pub(super) fn drop_oldest(&self) -> bool {
         let mut state = self.state.lock();
         let at = usize::from(state.is_shipping);
+        state.full_at = state.closed_bytes + state.open_bytes;
         let Some(segment) = state.closed.remove(at) else { return false };
         state.closed_bytes -= segment.bytes;
         self.show(&state);
         drop(state);
         let path = self.path(segment.number);
-        let contents = fs::read(&path).ok().and_then(|bytes| segment::read(&bytes).ok());
-        let lost = contents.map_or(0, |contents| {
-            contents.records.len() as u64 + u64::from(contents.damage.records)
-        });
-        self.metrics.usage.dropped_spool_full.inc_by(lost);
-        tracing::error!(records = lost, "the usage spool is full: the oldest records are dropped");
+        let lost = segment.records.unwrap_or_else(|| records_in(&path));
+        self.metrics.usage.dropped_spool_full.inc_by(lost.into());
+        if self.condition.note(Trouble::Full, true) {
+            tracing::error!("the usage spool is full: the oldest records are dropped");
+        }
+        tracing::debug!(records = lost, "usage records are dropped");
         self.remove(&path);
         true
     }
@@ -196,6 +223,12 @@ impl Spool {
         }
         state.is_shipping = false;
         self.show(&state);
+        // Not at the first that goes: a spool on the edge would change its mind all the time.
+        let has_room = state.closed_bytes + state.open_bytes <= state.full_at / 2;
+        drop(state);
+        if has_room && self.condition.note(Trouble::Full, false) {
+            tracing::info!("the usage spool has room again");
+        }
     }
 
     fn remove(&self, path: &Path) {
@@ -226,11 +259,17 @@ fn segments(directory: &Path) -> io::Result<VecDeque<Segment>> {
             .filter(|_| Path::new(&name).extension().is_some_and(|it| it == EXTENSION))
             .and_then(|stem| stem.to_str()?.parse().ok());
         if let Some(number) = number {
-            found.push(Segment { number, bytes: entry.metadata()?.len() });
+            found.push(Segment { number, bytes: entry.metadata()?.len(), records: None });
         }
     }
     found.sort_by_key(|segment| segment.number);
     Ok(found.into())
+}
+
+/// How many records a file has, or is known to have had.
+fn records_in(path: &Path) -> u32 {
+    let contents = fs::read(path).ok().and_then(|bytes| segment::read(&bytes).ok());
+    contents.map_or(0, |contents| contents.records.len() as u32 + contents.damage.records)
 }
 
 fn private(path: &Path) -> io::Result<File> {

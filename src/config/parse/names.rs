@@ -158,7 +158,7 @@ pub fn identity(text: &str) -> Result<IdentityHeader, Fault> {
         "tier" => Ok(IdentityHeader::Tier),
         "environment" => Ok(IdentityHeader::Environment),
         "permissions" => Ok(IdentityHeader::Permissions),
-        _ => Err(Fault::new("is not available yet").hint("remove it for now")),
+        _ => Ok(IdentityHeader::Assertion),
     }
 }
 

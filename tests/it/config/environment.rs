@@ -23,7 +23,7 @@ fn a_variable_overrides_one_value() {
     let ports: Vec<_> = config.proxy.listen.iter().map(|listen| listen.addr.port()).collect();
     assert_eq!(ports, [1111, 2222]);
     assert_eq!((config.proxy.threads, config.log.filter.as_str()), (5, "debug"));
-    assert!(!config.log.json);
+    assert_eq!(config.log.json, Some(false));
     assert_eq!(config.management.listen.port(), 3333);
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
 }

@@ -1,7 +1,9 @@
 //! The whole thing: a client, the real program, a real upstream, both stores.
 
+mod assertion;
 mod cors;
 mod drain;
+mod evasion;
 mod exceptions;
 mod first_requests;
 mod grpc;
@@ -15,5 +17,6 @@ mod rates;
 mod reload;
 mod revocation;
 mod shadow;
+mod shared_rates;
 mod streaming;
 mod usage;

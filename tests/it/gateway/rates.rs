@@ -1,4 +1,4 @@
-//! Rates: of tiers, keys and routes, on one node and over several.
+//! Rates: of tiers, keys and routes.
 
 use std::time::{Duration, Instant};
 
@@ -8,37 +8,36 @@ use uuid::Uuid;
 
 use crate::support::gateway::{Gateway, Key, Plan, code};
 use crate::support::postgres::TestDatabase;
-use crate::support::redis::Redis;
 
-const READ: &[&str] = &["orders:read"];
-const ORDERS: &str = "/api/v1/orders";
+pub const READ: &[&str] = &["orders:read"];
+pub const ORDERS: &str = "/api/v1/orders";
 
 /// So slow that nothing comes back while a test runs.
-const TIERS: &str = "
+pub const TIERS: &str = "
 [tiers.small]
 rate = \"5/d\"
 [tiers.large]
 rate = \"40/d\"
 ";
 
-fn header<'r>(response: &'r Response, name: &str) -> &'r str {
+pub fn header<'r>(response: &'r Response, name: &str) -> &'r str {
     response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-async fn set_tier(gateway: &Gateway, user: Uuid, tier: Option<&str>) {
+pub async fn set_tier(gateway: &Gateway, user: Uuid, tier: Option<&str>) {
     let path = format!("/api/v1/admin/users/{user}");
     let body = json!({"subscription_tier": tier});
     gateway.administer(Method::PATCH, &path, Some(body)).await;
 }
 
-async fn key_of_tier(gateway: &Gateway, tier: &str) -> Key {
+pub async fn key_of_tier(gateway: &Gateway, tier: &str) -> Key {
     let key = gateway.key(READ).await;
     set_tier(gateway, key.user_id, Some(tier)).await;
     key
 }
 
 /// How many of `count` requests pass, all sent at once to these nodes in turn.
-async fn passed(nodes: &[&Gateway], key: &Key, count: usize) -> usize {
+pub async fn passed(nodes: &[&Gateway], key: &Key, count: usize) -> usize {
     let mut asking = tokio::task::JoinSet::new();
     for n in 0..count {
         let request = nodes[n % nodes.len()].request(Method::GET, ORDERS);
@@ -87,6 +86,47 @@ async fn the_headers_tell_the_tightest_limit_and_when_to_come_back() {
     assert!((43_200 - 60..=43_200).contains(&wait), "{wait}");
     let body: serde_json::Value = response.json().await.expect("a problem");
     assert_eq!(body["retry_after"], wait);
+}
+
+#[tokio::test]
+async fn the_management_listener_tells_its_callers_where_they_stand() {
+    let gateway = Plan::new().extra(TIERS).start().await;
+    let key = key_of_tier(&gateway, "small").await;
+    let profile = async || {
+        let url = format!("http://{}/api/v1/profile", gateway.management);
+        let request = gateway.client.get(url).header("x-api-key", &key.text);
+        request.send().await.expect("it answers")
+    };
+    for left in ["4", "3"] {
+        let response = profile().await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(header(&response, "ratelimit-policy"), "\"tier-rate\";q=5;w=86400");
+        let limit = header(&response, "ratelimit");
+        assert!(limit.starts_with(&format!("\"tier-rate\";r={left};t=")), "{limit}");
+    }
+    // Through the proxy it is one request, charged once.
+    let response = gateway.get("/api/v1/profile", &key).await;
+    assert!(header(&response, "ratelimit").starts_with("\"tier-rate\";r=2;"), "{response:?}");
+    assert_eq!(response.headers().get_all("ratelimit").iter().count(), 1);
+    for left in ["1", "0"] {
+        let response = profile().await;
+        assert!(header(&response, "ratelimit").contains(&format!("r={left};")), "{response:?}");
+    }
+    let refused = profile().await;
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert!(header(&refused, "ratelimit").starts_with("\"tier-rate\";r=0;"), "{refused:?}");
+    assert!(refused.headers().contains_key("retry-after"));
+}
+
+#[tokio::test]
+async fn a_burst_above_the_rate_is_told_as_what_it_is() {
+    let tiers = "\n[tiers.bursty]\nrate = \"10/d\"\nburst = 30\n";
+    let gateway = Plan::new().extra(tiers).start().await;
+    let key = key_of_tier(&gateway, "bursty").await;
+    let response = gateway.get(ORDERS, &key).await;
+    assert_eq!(header(&response, "ratelimit-policy"), "\"tier-rate\";q=30;w=259200");
+    assert_eq!(header(&response, "ratelimit"), "\"tier-rate\";r=29;t=8640");
+    assert_eq!(passed(&[&gateway], &key, 40).await, 29);
 }
 
 #[tokio::test]
@@ -200,66 +240,4 @@ async fn a_tier_that_is_gone_falls_to_the_default_with_a_warning() {
     let second = plan().extra(without).start_beside(&first).await;
     assert_eq!(passed(&[&second], &key, 20).await, 5);
     second.says("a tier that is not configured").await;
-}
-
-fn shared(redis: &Redis, more: &str) -> String {
-    format!("{TIERS}\n[limits]\nbackend = \"{}\"\n{more}", redis.url())
-}
-
-const NODE: &str = "gatepost_limit_backend_requests_total{by=\"node\"}";
-
-#[tokio::test]
-async fn two_nodes_keep_to_one_limit_within_two_percent() {
-    let (redis, database) = (Redis::start(), TestDatabase::new().await);
-    let tiers = "\n[tiers.shared]\nrate = \"500/d\"\n".to_owned();
-    // A busy machine must not make this a test of its scheduler.
-    let extra =
-        tiers + &format!("[limits]\nbackend = \"{}\"\nbackend_budget = \"5s\"\n", redis.url());
-    let plan = || Plan::new().on_postgres(&database.url()).extra(&extra);
-    let first = plan().start().await;
-    let key = key_of_tier(&first, "shared").await;
-    let second = plan().start_beside(&first).await;
-    let mut all = 0;
-    for _ in 0..8 {
-        all += passed(&[&first, &second], &key, 100).await;
-    }
-    assert!((490..=510).contains(&all), "{all}");
-    assert_eq!(first.metric(NODE).await + second.metric(NODE).await, 0.0);
-}
-
-#[tokio::test]
-async fn without_its_backend_a_node_goes_on_alone_and_comes_back_by_itself() {
-    let mut redis = Redis::start();
-    let gateway = Plan::new().extra(&shared(&redis, "")).start().await;
-    let key = key_of_tier(&gateway, "small").await;
-    assert_eq!(gateway.status(ORDERS, &key).await, StatusCode::OK);
-
-    redis.kill();
-    assert_eq!(passed(&[&gateway], &key, 10).await, 4, "it knows what was used");
-    assert!(gateway.metric(NODE).await >= 1.0);
-
-    redis.run();
-    let fresh = key_of_tier(&gateway, "large").await;
-    let shared = "gatepost_limit_backend_requests_total{by=\"backend\"}";
-    let before = gateway.metric(shared).await;
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while gateway.metric(shared).await == before {
-        assert!(Instant::now() < deadline, "it does not come back:\n{}", gateway.log());
-        gateway.status(ORDERS, &fresh).await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-#[tokio::test]
-async fn a_backend_that_hangs_delays_nobody() {
-    let redis = Redis::start();
-    let gateway = Plan::new().extra(&shared(&redis, "")).start().await;
-    let key = key_of_tier(&gateway, "large").await;
-    assert_eq!(gateway.status(ORDERS, &key).await, StatusCode::OK);
-    redis.pause();
-    let started = Instant::now();
-    assert_eq!(passed(&[&gateway], &key, 20).await, 20);
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
-    redis.resume();
-    assert!(gateway.metric(NODE).await >= 1.0);
 }

@@ -81,6 +81,7 @@ pub struct Plan {
     routes: String,
     extra: String,
     env: Vec<(String, String)>,
+    inside: Vec<String>,
 }
 
 impl Plan {
@@ -92,6 +93,7 @@ impl Plan {
             routes: ROUTES.into(),
             extra: String::new(),
             env: vec![("SECRET_KEY".into(), SECRET_KEY.into())],
+            inside: Vec::new(),
         }
     }
 
@@ -130,6 +132,12 @@ impl Plan {
 
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Started by a command that makes its surroundings and ends in it.
+    pub fn inside(mut self, command: Vec<String>) -> Self {
+        self.inside = command;
         self
     }
 
@@ -180,6 +188,7 @@ impl Plan {
             client: reqwest::Client::new(),
             config,
             env: self.env,
+            inside: self.inside,
             dir,
         };
         gateway.run();
@@ -197,6 +206,7 @@ pub struct Gateway {
     pub client: reqwest::Client,
     config: PathBuf,
     env: Vec<(String, String)>,
+    inside: Vec<String>,
     dir: TempDir,
 }
 
@@ -210,7 +220,9 @@ impl Gateway {
     pub fn run(&mut self) {
         let log = File::options().create(true).append(true).open(self.log_path());
         let log = log.expect("the folder is writable");
-        let child = Command::new(BINARY)
+        let words = [&self.inside[..], &[BINARY.to_owned()]].concat();
+        let child = Command::new(&words[0])
+            .args(&words[1..])
             .args(["serve", "--config"])
             .arg(&self.config)
             .env_clear()
@@ -430,14 +442,31 @@ impl Gateway {
         self.administer(Method::DELETE, &path, None).await;
     }
 
-    /// The value of one series, 0 when there is none.
+    /// The value of one series, or of all of one name together; 0 when there is none.
     pub async fn metric(&self, series: &str) -> f64 {
         let url = format!("http://{}/metrics", self.management);
         let text = self.client.get(url).send().await.expect("metrics").text().await.expect("text");
-        let line = text
-            .lines()
-            .find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')));
-        line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0.0)
+        let value = |line: &str| -> Option<f64> {
+            line.strip_prefix(series)?.strip_prefix([' ', '{'])?.rsplit(' ').next()?.parse().ok()
+        };
+        text.lines().filter_map(value).sum()
+    }
+
+    /// The word by which it says how it is.
+    pub async fn health(&self) -> String {
+        let url = format!("http://{}/readyz", self.management);
+        let answer = self.client.get(url).send().await.expect("it answers");
+        let body: Value = answer.json().await.expect("JSON");
+        body["status"].as_str().expect("a word").to_owned()
+    }
+
+    /// Waits until it says that it is in this state.
+    pub async fn is(&self, health: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.health().await != health {
+            assert!(Instant::now() < deadline, "it is never {health}:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     // ---- its end ----

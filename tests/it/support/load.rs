@@ -1,9 +1,10 @@
 //! Clients that ask again and again until they are told to stop, and keep a ledger.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
@@ -11,10 +12,12 @@ use tokio::task::JoinHandle;
 use super::gateway::{Gateway, Key};
 
 /// What the clients have seen.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Ledger {
     /// Answers by status.
     pub answers: BTreeMap<u16, usize>,
+    /// The request ids of the answers, and when each was there.
+    pub ids: BTreeMap<String, Instant>,
     /// Connections that were refused: the request never left.
     pub refused: usize,
     /// Requests that got no answer, or half of one.
@@ -28,6 +31,14 @@ impl Ledger {
 
     pub fn status(&self, status: u16) -> usize {
         self.answers.get(&status).copied().unwrap_or_default()
+    }
+}
+
+/// Without the ids: there are thousands.
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { answers, refused, lost, .. } = self;
+        write!(f, "answers {answers:?}, {refused} refused, lost {lost:?}")
     }
 }
 
@@ -83,15 +94,18 @@ async fn ask(client: &reqwest::Client, url: &str, key: &str, ledger: &Mutex<Ledg
     let whole = match answer {
         Ok(response) => {
             let status = response.status().as_u16();
-            response.bytes().await.map(|_| status)
+            let id = response.headers().get("x-request-id").cloned();
+            response.bytes().await.map(|_| (status, id))
         }
         Err(error) => Err(error),
     };
     let refused = {
         let mut ledger = ledger.lock();
         match whole {
-            Ok(status) => {
+            Ok((status, id)) => {
                 *ledger.answers.entry(status).or_default() += 1;
+                let id = id.as_ref().and_then(|id| id.to_str().ok()).expect("each has an id");
+                ledger.ids.insert(id.to_owned(), Instant::now());
                 false
             }
             Err(error) if error.is_connect() => {

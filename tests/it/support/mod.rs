@@ -1,5 +1,6 @@
 //! What the stories are told with.
 
+pub mod disk;
 pub mod gateway;
 pub mod load;
 pub mod postgres;

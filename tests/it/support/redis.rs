@@ -9,15 +9,21 @@ use rustix::process::{Pid, Signal, kill_process};
 /// A running server. Dropped, it is killed.
 pub struct Redis {
     addr: SocketAddr,
+    settings: &'static [&'static str],
     process: Option<Child>,
 }
 
 impl Redis {
     pub fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// With further settings, as words of its command line.
+    pub fn with(settings: &'static [&'static str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let addr = listener.local_addr().expect("it is bound");
         drop(listener);
-        let mut redis = Self { addr, process: None };
+        let mut redis = Self { addr, settings, process: None };
         redis.run();
         redis
     }
@@ -31,6 +37,7 @@ impl Redis {
         let process = Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--port", &self.addr.port().to_string()])
             .args(["--save", "", "--appendonly", "no", "--dir", "/tmp"])
+            .args(self.settings)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()

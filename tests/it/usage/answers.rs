@@ -5,8 +5,18 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-use crate::support::gateway::{Gateway, Key, Plan};
-use crate::support::postgres::TestDatabase;
+use super::books::{Books, on_both_stores};
+use crate::support::gateway::{Gateway, Key};
+
+on_both_stores!(
+    Books::shared().await;
+    analytics_tell_who_what_and_how_fast,
+    own_usage_is_ones_own,
+    records_are_paged_and_filtered,
+    exports_hold_every_record,
+    any_range_and_step_has_an_answer,
+    an_export_of_any_size_takes_bounded_memory,
+);
 
 /// A key that was used four times: twice well, twice refused.
 async fn used(gateway: &Gateway) -> Key {
@@ -24,7 +34,8 @@ async fn used(gateway: &Gateway) -> Key {
     key
 }
 
-async fn analytics_tell_who_what_and_how_fast(gateway: Gateway) {
+async fn analytics_tell_who_what_and_how_fast(books: Books) {
+    let gateway = books.plan().start().await;
     let key = used(&gateway).await;
     let path = format!("/api/v1/admin/analytics?user_id={}&by=outcome&step=1h", key.user_id);
     let answer = gateway.administer(Method::GET, &path, None).await;
@@ -47,7 +58,8 @@ async fn analytics_tell_who_what_and_how_fast(gateway: Gateway) {
     assert_eq!(status, StatusCode::BAD_REQUEST, "a series has a bound");
 }
 
-async fn own_usage_is_ones_own(gateway: Gateway) {
+async fn own_usage_is_ones_own(books: Books) {
+    let gateway = books.plan().start().await;
     let key = used(&gateway).await;
     let other = gateway.key(&[]).await;
     let (status, own) = gateway.manage(Method::GET, "/api/v1/usage?by=route", &key, None).await;
@@ -64,7 +76,8 @@ async fn own_usage_is_ones_own(gateway: Gateway) {
     }
 }
 
-async fn records_are_paged_and_filtered(gateway: Gateway) {
+async fn records_are_paged_and_filtered(books: Books) {
+    let gateway = books.plan().start().await;
     let key = used(&gateway).await;
     let path = format!("/api/v1/admin/logs?kind=usage&key_id={}&limit=3", key.id);
     let first = gateway.administer(Method::GET, &path, None).await;
@@ -89,7 +102,8 @@ async fn records_are_paged_and_filtered(gateway: Gateway) {
     }
 }
 
-async fn exports_hold_every_record(gateway: Gateway) {
+async fn exports_hold_every_record(books: Books) {
+    let gateway = books.plan().start().await;
     let key = used(&gateway).await;
     let export = async |path: String| {
         let (status, text) = gateway.manage(Method::GET, &path, gateway.admin(), None).await;
@@ -109,29 +123,90 @@ async fn exports_hold_every_record(gateway: Gateway) {
     assert_eq!(requests.map(|count| count.parse::<u32>().expect("a number")).sum::<u32>(), 4);
 }
 
-macro_rules! on_both_stores {
-    ($($story:ident),+) => {
-        mod on_sqlite {
-            use super::Gateway;
-            $(#[tokio::test]
-            async fn $story() {
-                super::$story(Gateway::start().await).await;
-            })+
-        }
-        mod on_postgres {
-            use super::{Plan, TestDatabase};
-            $(#[tokio::test]
-            async fn $story() {
-                let database = TestDatabase::new().await;
-                super::$story(Plan::new().on_postgres(&database.url()).start().await).await;
-            })+
-        }
+async fn any_range_and_step_has_an_answer(books: Books) {
+    let gateway = books.plan().start().await;
+    let key = used(&gateway).await;
+    let base = format!("/api/v1/admin/analytics?key_id={}", key.id);
+    let of = async |more: &str| {
+        let (status, answer) =
+            gateway.manage(Method::GET, &format!("{base}{more}"), gateway.admin(), None).await;
+        (status.as_u16(), answer["totals"]["requests"].clone(), answer)
     };
+    for (range, requests) in [
+        ("&from=0000-01-01T00:00:00Z&to=9999-12-30T21:59:59Z", 4),
+        ("&from=0000-01-01T00:00:00Z&to=9999-12-30T21:59:59Z&step=3650000d&by=user", 4),
+        ("&from=9998-01-01T00:00:00Z&to=9999-12-30T21:59:59Z", 0),
+        ("&from=1970-01-01T00:00:00Z&to=1970-01-01T00:00:01Z&step=1min", 0),
+        // What is told in any zone is one instant, and a part of a minute is the whole of it.
+        ("&from=2026-01-01T01:00:30%2B01:00&to=9000-01-01T00:00:00-05:00", 4),
+    ] {
+        let (status, told, answer) = of(range).await;
+        assert_eq!((status, told), (200, requests.into()), "{range}: {answer}");
+    }
+    let (_, _, answer) = of("&from=2026-01-01T01:00:30%2B01:00&to=2026-01-01T00:01:59Z").await;
+    assert_eq!(answer["from"], "2026-01-01T00:00:00Z");
+    assert_eq!(answer["to"], "2026-01-01T00:02:00Z");
+    for wrong in [
+        "&from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z",
+        "&from=2026-01-01T00:00:00Z&to=2026-01-01T00:00:00Z",
+        "&from=9999-12-30T21:59:59Z",
+        "&from=-009999-01-02T00:00:00Z",
+        "&from=yesterday",
+        "&from=2026-01-01",
+        "&step=0min",
+        "&step=1s",
+        "&step=-1h",
+        "&step=99999999999999999999d",
+        "&step=1min&from=2025-01-01T00:00:00Z",
+        "&by=weather",
+        "&by=",
+        "&outcome=allow&outcome=allow",
+    ] {
+        let (status, _, answer) = of(wrong).await;
+        assert_eq!(status, 400, "{wrong}: {answer}");
+    }
 }
 
-on_both_stores!(
-    analytics_tell_who_what_and_how_fast,
-    own_usage_is_ones_own,
-    records_are_paged_and_filtered,
-    exports_hold_every_record
-);
+/// Resident memory of a process, in bytes.
+fn resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+}
+
+async fn an_export_of_any_size_takes_bounded_memory(books: Books) {
+    const ROWS: usize = 20_000;
+    let gateway = books.plan().start().await;
+    books.texts(
+        &gateway,
+        &format!(
+            "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {ROWS})
+             INSERT INTO api_usage (endpoint, method, status_code, created_at, request_id, node,
+                                    outcome, gateway_time_us, request_bytes, response_bytes,
+                                    client_ip)
+             SELECT {} FROM n RETURNING method",
+            books.row("n")
+        ),
+    );
+    export_all(&gateway).await;
+    // Pools and caches have what they need now.
+    let before = resident(gateway.pid());
+    let (lines, bytes, most) = export_all(&gateway).await;
+    assert!(lines >= ROWS, "{lines}");
+    let grown = most.saturating_sub(before);
+    assert!(bytes > 40_000_000 && grown < 16_000_000, "{grown} for {bytes}");
+}
+
+/// Its lines and bytes, and the most memory that the gateway had meanwhile.
+async fn export_all(gateway: &Gateway) -> (usize, u64, u64) {
+    let url = format!("http://{}/api/v1/admin/logs/export?kind=usage", gateway.management);
+    let request = gateway.client.get(url).header("x-api-key", &gateway.admin().text);
+    let mut answer = request.send().await.expect("it answers");
+    let (mut lines, mut bytes, mut most) = (0, 0, 0);
+    while let Some(chunk) = answer.chunk().await.expect("it goes on to its end") {
+        lines += chunk.iter().filter(|byte| **byte == b'\n').count();
+        bytes += chunk.len() as u64;
+        most = most.max(resident(gateway.pid()));
+    }
+    (lines, bytes, most)
+}

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::values::{Id, Micros, run};
 use crate::clock;
 use crate::store::rollup::rollups;
+use crate::store::usage::SCAN;
 use crate::store::{Retention, Rollup, StoreError, UsageBatch, UsageRecord};
 
 pub(super) use read::{page, records, sums};
@@ -118,13 +119,15 @@ fn count(db: &Connection, Rollup { key, sums }: Rollup) -> Result<(), StoreError
 /// Forgets a portion of what is too old. Answers whether there is more.
 ///
 /// Records arrive nearly in the order of their times, and there is no index on the time: only the
-/// first ones are looked at.
+/// first ones are looked at. They are many more than a portion, so that those whose clock was wrong
+/// do not keep the others from going.
 pub(super) fn keep(db: &mut Connection, retention: &Retention) -> Result<bool, StoreError> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let sql = "
         DELETE FROM api_usage
-         WHERE id IN (SELECT id FROM api_usage ORDER BY id LIMIT ?2) AND created_at < ?1";
-    let records = run(&tx, sql, params![Micros(retention.records_since), PORTION as i64])?;
+         WHERE id IN (SELECT id FROM (SELECT id, created_at FROM api_usage ORDER BY id LIMIT ?3)
+                       WHERE created_at < ?1 LIMIT ?2)";
+    let records = run(&tx, sql, params![Micros(retention.records_since), PORTION as i64, SCAN])?;
     let sql = "
         DELETE FROM usage_batches
          WHERE id IN (SELECT id FROM usage_batches WHERE at < ?1 LIMIT ?2)";

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod bounds;
 pub mod feed;
 pub mod keys;
+pub mod nodes;
 pub mod quotas;
 pub mod roles;
 pub mod security;
@@ -78,6 +79,7 @@ macro_rules! conformance {
                 without_overlap_the_old_key_is_revoked, rotating_does_not_enable,
                 imported_keys_are_found_by_digest, ids_and_digests_are_unique,
                 keys_are_filtered, a_key_needs_a_living_owner;
+            nodes: a_node_is_live_until_it_leaves, a_node_is_as_far_as_it_said_last;
             quotas: leases_together_never_exceed_the_quota, a_raised_quota_is_leased_at_once,
                 what_is_given_back_can_be_leased_again, what_passed_without_a_lease_counts,
                 periods_and_holders_are_counted_apart, past_periods_are_forgotten;
@@ -94,7 +96,9 @@ macro_rules! conformance {
             usage: usage_batch_twice_counts_once, batches_from_many_nodes_all_count,
                 usage_notes_the_last_use, usage_keeps_what_it_was_given,
                 usage_is_counted_by_the_minute_once, records_are_found_newest_first,
-                old_usage_is_forgotten_and_counts_later;
+                old_usage_is_forgotten_and_counts_later,
+                misdated_usage_keeps_nothing_from_being_forgotten,
+                what_is_forgotten_goes_in_portions;
             users: a_new_user_is_found, emails_are_unique_whatever_their_case,
                 a_patch_changes_what_it_names, a_deleted_user_loses_keys_and_frees_the_email,
                 a_lock_is_seen_by_loads_until_the_unlock, the_last_admin_stays,

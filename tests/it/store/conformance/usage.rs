@@ -169,9 +169,41 @@ pub async fn old_usage_is_forgotten_and_counts_later(backend: &dyn Backend) {
     };
     assert!(!store.keep_usage(&retention).await.unwrap(), "it is done in one portion");
     assert_eq!(store.usage_count().await.unwrap(), 1);
-    let all = RollupFilter { from: at("2026-01-01T00:00:00Z"), ..whole_day() };
-    assert_eq!(store.usage_rollups(&all, None, 10).await.unwrap().len(), 2);
+    assert_eq!(store.usage_rollups(&whole_year(), None, 10).await.unwrap().len(), 2);
     retention.rollups_since = at("2026-11-01T00:00:00Z");
     store.keep_usage(&retention).await.unwrap();
-    assert_eq!(store.usage_rollups(&all, None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.usage_rollups(&whole_year(), None, 10).await.unwrap().len(), 1);
+}
+
+pub async fn misdated_usage_keeps_nothing_from_being_forgotten(backend: &dyn Backend) {
+    let store = backend.store();
+    // A clock was ahead for a while; what came afterwards is old by now.
+    store.record_usage(&batch(vec![record(None, "2036-10-01T12:00:00Z"); 6_000])).await.unwrap();
+    store.record_usage(&batch(vec![record(None, "2026-10-01T12:00:00Z"); 10])).await.unwrap();
+    let now: Timestamp = NOON.parse().expect("a time");
+    let since = "2026-11-01T00:00:00Z".parse().expect("a time");
+    let retention = Retention { now, records_since: since, rollups_since: since };
+    store.keep_usage(&retention).await.unwrap();
+    assert_eq!(store.usage_count().await.unwrap(), 6_000);
+}
+
+pub async fn what_is_forgotten_goes_in_portions(backend: &dyn Backend) {
+    let store = backend.store();
+    let mut records = vec![record(None, "2026-10-01T12:00:00Z"); 6_000];
+    for (n, record) in records.iter_mut().enumerate() {
+        record.key_id = Some(Uuid::from_u128(n as u128 + 1));
+    }
+    store.record_usage(&batch(records)).await.unwrap();
+    let now: Timestamp = NOON.parse().expect("a time");
+    let retention = Retention { now, records_since: now, rollups_since: now };
+    assert!(store.keep_usage(&retention).await.unwrap(), "there is more");
+    while store.keep_usage(&retention).await.unwrap() {}
+    assert_eq!(store.usage_count().await.unwrap(), 0);
+    assert!(store.usage_rollups(&whole_year(), None, 1).await.unwrap().is_empty());
+}
+
+fn whole_year() -> RollupFilter {
+    let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+    let (from, to) = (at("2026-01-01T00:00:00Z"), at("2027-01-01T00:00:00Z"));
+    RollupFilter { from, to, ..whole_day() }
 }

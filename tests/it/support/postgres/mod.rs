@@ -214,7 +214,7 @@ impl Cluster {
     }
 
     /// The server's own process, then its children.
-    fn processes(&self) -> Vec<Pid> {
+    pub fn processes(&self) -> Vec<Pid> {
         let pid_file = fs::read_to_string(self.directory.join("data/postmaster.pid"));
         let pid_file = pid_file.unwrap_or_default();
         let server = pid_file.lines().next().unwrap_or_default();

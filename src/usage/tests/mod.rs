@@ -1,10 +1,12 @@
 //! The pipeline in front of a scripted store.
 
+mod disk;
+
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::Method;
 use jiff::Timestamp;
@@ -13,7 +15,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::{Recorder, SpoolError, pipeline};
+use super::disk::{Disk, RealDisk};
+use super::{Recorder, SpoolError, pipeline, pipeline_on};
 use crate::config::UsageSettings;
 use crate::decision::Outcome;
 use crate::directory::scripted::{Op, ScriptedStore};
@@ -40,9 +43,19 @@ impl Stand {
     fn with(spool: TempDir, adjust: impl FnOnce(&mut UsageSettings), patience: Duration) -> Self {
         let mut settings = UsageSettings::new(spool.path().to_owned());
         adjust(&mut settings);
-        let (store, metrics) = (ScriptedStore::new(), Arc::new(Metrics::new(&[])));
+        Self::on(Arc::new(RealDisk), ScriptedStore::new(), spool, &settings, patience)
+    }
+
+    fn on(
+        disk: Arc<dyn Disk>,
+        store: Arc<ScriptedStore>,
+        spool: TempDir,
+        settings: &UsageSettings,
+        patience: Duration,
+    ) -> Self {
+        let metrics = Arc::new(Metrics::new(&[]));
         let (recorder, worker) =
-            pipeline(store.clone(), &settings, metrics.clone()).expect("a spool");
+            pipeline_on(disk, store.clone(), settings, metrics.clone()).expect("a spool");
         let (stop, stopped) = oneshot::channel();
         let stopped = async {
             let _ = stopped.await;
@@ -59,6 +72,15 @@ impl Stand {
         let request_id = Uuid::now_v7();
         self.recorder.record(record(request_id, status));
         request_id
+    }
+
+    /// Waits until `is_so`: threads of the pipeline take a moment.
+    async fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so(self) {
+            assert!(Instant::now() < deadline, "it never comes true: {what}");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     async fn attempts(&self, count: usize) {
@@ -78,7 +100,7 @@ impl Stand {
 }
 
 fn segments(spool: &TempDir) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(spool.path()).expect("a spool");
+    let entries = std::fs::read_dir(spool.path()).into_iter().flatten();
     let paths = entries.map(|entry| entry.expect("an entry").path());
     let mut segments: Vec<_> =
         paths.filter(|path| path.extension().is_some_and(|it| it == "usage")).collect();
@@ -186,13 +208,13 @@ async fn a_full_spool_drops_the_oldest_and_counts_each_record() {
     let mut last = Uuid::nil();
     for _ in 0..30 {
         last = *stand.record(1_000).last().expect("a record");
-        while stand.recorder.waiting() > 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        stand.until("the queue is empty", |stand| stand.recorder.waiting() == 0).await;
     }
+    assert!(!stand.recorder.is_well(), "records are lost");
     assert!(stand.metrics.usage.spool_bytes.get() < 2 << 20);
     let metrics = stand.metrics.clone();
     stand.store.heal();
+    stand.until("there is room again", |stand| stand.recorder.is_well()).await;
     let (written, _) = stand.stop().await;
     let dropped = metrics.usage.dropped_spool_full.get();
     assert!(dropped > 0, "the spool was filled");
@@ -276,4 +298,21 @@ async fn a_spool_that_is_cleared_away_is_made_again() {
     stand.attempts(1).await;
     let (written, _) = stand.stop().await;
     assert_each_once(written, &recorded);
+}
+
+#[tokio::test]
+async fn segments_that_are_cleared_away_are_counted_to_the_record() {
+    let stand = Stand::start();
+    stand.store.fail(&[Op::Usage]);
+    stand.record(10);
+    stand.attempts(1).await;
+    stand.record(5);
+    stand.until("all of it is on disk", |stand| stand.recorder.waiting() == 0).await;
+    std::fs::remove_dir_all(stand.spool.path()).expect("removed");
+    stand.store.heal();
+    let metrics = stand.metrics.clone();
+    let (written, _) = stand.stop().await;
+    // The first segment was in the shipper's hands.
+    assert_eq!(written.len(), 10);
+    assert_eq!(metrics.usage.dropped_damaged.get(), 5);
 }
