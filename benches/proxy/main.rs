@@ -1,8 +1,9 @@
 //! Gatepost against bare Pingora: the same traffic, the same upstream, in alternation.
 //!
 //! `cargo bench --bench proxy` measures requests per second, latency and CPU time;
-//! `cargo bench --bench proxy -- --callgrind` counts instructions. The driver starts itself again
-//! as the upstream and as the bare proxy; Gatepost is the real release binary.
+//! `cargo bench --bench proxy -- --callgrind` counts instructions, `-- --flood` floods Gatepost with
+//! strangers' keys. The driver starts itself again as the upstream and as the bare proxy; Gatepost
+//! is the real release binary.
 
 #[path = "../../tests/it/support/postgres/mod.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
@@ -11,6 +12,7 @@ mod postgres;
 mod bare;
 mod callgrind;
 mod client;
+mod flood;
 mod process;
 mod report;
 mod rounds;
@@ -50,6 +52,9 @@ struct Args {
     /// Give Gatepost a store in Postgres, on the other CPUs, instead of SQLite
     #[arg(long)]
     postgres: bool,
+    /// Measure good traffic beside a flood of keys that are nobody's instead
+    #[arg(long, conflicts_with = "callgrind")]
+    flood: bool,
     /// Keep configuration, database and callgrind's files, and say where
     #[arg(long)]
     keep: bool,
@@ -93,10 +98,12 @@ fn run(args: Args) -> Result<(), Error> {
         (None, ..) => {}
     }
     let stand = stand::Stand::start(args.postgres, args.keep)?;
+    let load = rounds::Load { seconds: args.seconds, connections: args.connections };
     if args.callgrind {
         callgrind::compare(&stand, args.requests)
+    } else if args.flood {
+        flood::measure(&stand, &load)
     } else {
-        let load = rounds::Load { seconds: args.seconds, connections: args.connections };
         rounds::compare(&stand, args.pairs, &load)
     }
 }

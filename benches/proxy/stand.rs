@@ -90,6 +90,13 @@ impl Stand {
         self.dir.path()
     }
 
+    /// Where the gateway that was started last is administered.
+    pub fn management(&self) -> Result<SocketAddr, Error> {
+        let text = fs::read_to_string(config_path(self.dir()))?;
+        let section = text.split("[management]").nth(1).and_then(|rest| rest.split('"').nth(1));
+        Ok(section.ok_or("the configuration has no [management]")?.parse()?)
+    }
+
     pub fn key(&self) -> &str {
         &self.key
     }
