@@ -46,5 +46,5 @@ if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
 fi
 $as_root apt-get update -qq >/dev/null || give_up "apt-get update failed."
 # shellcheck disable=SC2086 # a list of packages
-DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null \
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null \
     || give_up "apt-get install failed."

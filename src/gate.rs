@@ -24,8 +24,15 @@ impl Gate {
         Self { directory, guard, limits }
     }
 
-    /// Steps 1 to 8 of a request.
+    /// Steps 1 to 8 of a request. A route in shadow notes a refusal, and lets it pass.
     pub async fn admit(&self, view: &RequestView<'_>, policy: &Policy) -> Verdict {
+        match self.judge(view, policy).await {
+            Err(refusal) if refusal.is_in_shadow() => decision::waive(refusal, view),
+            verdict => verdict,
+        }
+    }
+
+    async fn judge(&self, view: &RequestView<'_>, policy: &Policy) -> Verdict {
         let source = Source::of(view.client);
         // Shape, route and credential first: what fails here costs no look-up.
         let question = match decision::open(view, policy) {
@@ -56,7 +63,9 @@ impl Gate {
             }
             (Some(key), Err(refusal)) if refusal.key.is_none() => {
                 // A wrong secret: whoever knows the id can lock out only themselves.
-                self.guard.failed(source, Stranger::Guess(&key));
+                if !refusal.is_in_shadow() {
+                    self.guard.failed(source, Stranger::Guess(&key));
+                }
                 Err(refusal)
             }
             (Some(key), verdict) => self.judge_holder(&key, verdict, source),
@@ -91,7 +100,7 @@ impl Gate {
         if !is_ours && let Some(left) = self.guard.blocked(source) {
             return Refusal { denial: Denial::SourceBlocked, retry_after: Some(left), ..refusal };
         }
-        if refusal.denial == Denial::InvalidKey {
+        if refusal.denial == Denial::InvalidKey && !refusal.is_in_shadow() {
             self.guard.failed(source, Stranger::Unknown(credential));
         }
         refusal
@@ -113,6 +122,7 @@ impl Gate {
         }
         match &verdict {
             Ok(_) => self.guard.authenticated(key, source),
+            Err(refusal) if refusal.is_in_shadow() => {}
             Err(refusal) => self.guard.refused(key, refusal, source),
         }
         verdict

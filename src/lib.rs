@@ -14,6 +14,7 @@
 //! | 2 services | [`config`] | the TOML file, parsed into types that cannot be wrong |
 //! | | [`clock`] | the only wall clock |
 //! | | [`secret_key`] | the one secret that nodes share |
+//! | | [`assertion`] | who is calling, as a JWT that upstreams can check |
 //! | | [`metrics`] | every series, made at start |
 //! | | [`telemetry`] | log set-up |
 //! | | [`store`] | the contract of the stores, Postgres, SQLite, migrations |
@@ -38,6 +39,7 @@ pub mod request;
 pub mod decision;
 pub mod lockout;
 
+pub mod assertion;
 pub mod clock;
 pub mod config;
 pub mod directory;

@@ -117,6 +117,13 @@ impl SecretKey {
         key
     }
 
+    /// What the key that signs assertions is made of.
+    pub fn assertion_seed(&self) -> Zeroizing<[u8; 32]> {
+        let mut seed = Zeroizing::new([0u8; 32]);
+        self.derive("gatepost/assertion/v1", &mut *seed);
+        seed
+    }
+
     /// A key for one purpose (HKDF-SHA256, RFC 5869), at most 8,160 bytes.
     fn derive(&self, purpose: &str, into: &mut [u8]) {
         let derived = Hkdf::<Sha256>::new(None, &self.0).expand(purpose.as_bytes(), into);

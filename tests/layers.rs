@@ -18,6 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["clock"],
     &["config"],
     &["secret_key"],
+    &["assertion"],
     &["metrics"],
     &["telemetry"],
     &["store"],

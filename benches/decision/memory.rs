@@ -11,10 +11,10 @@ use gatepost::lockout::{Ledger, Lock, Recent, SecurityEvent};
 use gatepost::store::{
     Actor, AttemptFilter, AuditFilter, AuditRow, ChainHead, ChainOrigin, Change, Committed,
     EventFilter, EventOrder, EventRow, FailedAttempts, FeedEntry, GroupSums, Grouping, Instance,
-    KeptReceipt, KeyCounts, KeyFilter, KeyRow, LockoutFilter, LockoutRow, Order, Page, PageRequest,
-    PermissionRow, QuotaAccount, QuotaLease, Receipt, Retention, RoleChanges, RoleRow, Rollup,
-    RollupFilter, RollupKey, SecurityStore, Store, StoreError, Terms, UsageBatch, UsageFilter,
-    UsagePage, UserFilter, UserRow,
+    KeptReceipt, KeyCounts, KeyFilter, KeyRow, LockoutFilter, LockoutRow, NodeRow, Order, Page,
+    PageRequest, PermissionRow, QuotaAccount, QuotaLease, Receipt, Retention, RoleChanges, RoleRow,
+    Rollup, RollupFilter, RollupKey, SecurityStore, Store, StoreError, Terms, UsageBatch,
+    UsageFilter, UsagePage, UserFilter, UserRow,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -230,6 +230,22 @@ impl Store for MemoryStore {
     }
 
     async fn key_counts(&self, _: Timestamp) -> Result<KeyCounts, StoreError> {
+        not_here()
+    }
+
+    async fn tiers_in_use(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        not_here()
+    }
+
+    async fn report_node(&self, _: &str, _: u64) -> Result<(), StoreError> {
+        not_here()
+    }
+
+    async fn forget_node(&self, _: &str) -> Result<(), StoreError> {
+        not_here()
+    }
+
+    async fn live_nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
         not_here()
     }
 

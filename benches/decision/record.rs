@@ -25,6 +25,7 @@ pub fn steps(criterion: &mut Criterion) {
         method: &Method::GET,
         status: 200,
         outcome: Outcome::Allow,
+        waived: false,
         total: Duration::from_micros(640),
         upstream: Some(Duration::from_micros(600)),
     };

@@ -129,8 +129,14 @@ fn options(options: &RouteOptions) -> String {
     if timeouts.iter().any(Option::is_some) {
         special.push("timeouts".to_owned());
     }
-    if options.forward_key {
-        special.push("forward_key".to_owned());
-    }
+    let named = [
+        (options.forward_key, "forward_key"),
+        (options.exceptions.encoded_slash, "allow_encoded_slash"),
+        (options.exceptions.semicolon, "allow_semicolon"),
+        (options.cors.is_some(), "cors"),
+        (options.grpc, "grpc"),
+        (options.shadow, "SHADOW"),
+    ];
+    special.extend(named.iter().filter(|(on, _)| *on).map(|(_, name)| (*name).to_owned()));
     join(special)
 }

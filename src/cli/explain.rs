@@ -31,6 +31,9 @@ pub fn explain(config: &Config, probe: &Probe, out: &mut dyn Write) -> io::Resul
     print_request(probe, out)?;
     print_route(route, out)?;
     print_verdict(&verdict, out)?;
+    if verdict.as_ref().is_err_and(|refusal| refusal.is_in_shadow()) {
+        writeln!(out, "          the route is in shadow: this is noted, and the request passes")?;
+    }
     print_losers(&config.policy, probe, route, out)?;
     Ok(if verdict.is_ok() { Explained::Allowed } else { Explained::Denied })
 }

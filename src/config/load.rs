@@ -61,7 +61,7 @@ fn whole(mut root: Section<'_>, origin: Origin<'_>) -> Option<Config> {
     let management = listeners::management(&mut root, &proxy.settings.listen);
     let store = store::store(&mut root, origin);
     let upstreams = upstreams::upstreams(&mut root);
-    let policy = routes::policy(&mut root, &upstreams, proxy.credentials, &proxy.realm);
+    let policy = routes::policy(&mut root, &upstreams, proxy.for_routes);
     let tests = tests::tests(&mut root);
     let cache = services::cache(&mut root);
     let usage = services::usage(&mut root, origin, store.as_ref().map(|store| &store.url));

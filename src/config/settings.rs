@@ -127,6 +127,8 @@ pub enum IdentityHeader {
     Environment,
     /// The required permissions that matched.
     Permissions,
+    /// All of it in a signed JWT.
+    Assertion,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,7 +207,8 @@ impl UsageSettings {
 pub struct LogSettings {
     /// A `tracing` filter, e.g. `info` or `gatepost=debug`.
     pub filter: String,
-    pub json: bool,
+    /// JSON, or lines for people; `None` is lines on a terminal and JSON elsewhere.
+    pub json: Option<bool>,
     /// One line per request.
     pub access: bool,
 }

@@ -1,14 +1,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Method;
 use http::header::CONTENT_LENGTH;
 use jiff::Timestamp;
 
+use super::shape::{self, Shape};
 use super::standing::Standing;
 use super::strip::Strip;
-use super::{Credential, Denial, Refusal, credential, shape};
+use super::{Credential, Denial, Refusal, cors, credential};
 use crate::key::{KeyRecord, Permission};
-use crate::policy::{Access, CredentialRules, Match, Policy, Requirement, Route};
+use crate::policy::{Access, CredentialRules, Exceptions, Match, Policy, Requirement, Route};
 use crate::request::RequestView;
 
 /// When the store is away: long enough for a restart, short enough to be worth a retry.
@@ -23,6 +25,10 @@ pub struct Admission {
     matched: Matched,
     read_from_authorization: bool,
     standing: Option<Standing>,
+    /// What a browser asked is answered here, and nothing is forwarded.
+    preflight: Option<cors::Headers>,
+    /// Why it would have been refused, were its route not in shadow.
+    waived: Option<Box<Refusal>>,
 }
 
 /// Most keys have all that is required; then nothing is copied.
@@ -33,11 +39,24 @@ enum Matched {
 }
 
 impl Admission {
+    /// Nobody is known, and nothing was asked for.
+    fn anonymous(route: &Arc<Route>) -> Self {
+        Self {
+            route: Arc::clone(route),
+            key: None,
+            matched: Matched::AllRequired,
+            read_from_authorization: false,
+            standing: None,
+            preflight: None,
+            waived: None,
+        }
+    }
+
     pub fn route(&self) -> &Arc<Route> {
         &self.route
     }
 
-    /// Who is calling; `None` on a public route.
+    /// Who is calling; `None` on a public route, and where nobody can be vouched for.
     pub fn key(&self) -> Option<&Arc<KeyRecord>> {
         self.key.as_ref()
     }
@@ -54,6 +73,16 @@ impl Admission {
     /// Where the caller stands with the tightest limit; `None` where none applies.
     pub fn standing(&self) -> Option<&Standing> {
         self.standing.as_ref()
+    }
+
+    /// The headers that answer a browser's question. Such a request is never forwarded.
+    pub fn preflight(&self) -> Option<&cors::Headers> {
+        self.preflight.as_ref()
+    }
+
+    /// The refusal that a route in shadow only notes.
+    pub fn waived(&self) -> Option<&Refusal> {
+        self.waived.as_deref()
     }
 
     /// Step 8, passed.
@@ -113,7 +142,14 @@ pub enum Answer {
 
 /// Steps 1 to 4: shape, route, public, credential.
 pub fn open(view: &RequestView<'_>, policy: &Policy) -> Opening {
-    let route = match find_route(view, policy) {
+    let shape = match shape::check(view) {
+        Ok(shape) => shape,
+        Err(fault) => return Opening::Deny(fault.into()),
+    };
+    if let Some(admission) = admit_preflight(view, &shape, policy) {
+        return Opening::Allow(admission);
+    }
+    let route = match find_route(view, view.method, &shape, policy) {
         Ok(route) => route,
         Err(refusal) => return Opening::Deny(refusal),
     };
@@ -141,7 +177,8 @@ pub fn admit_known(
     key: &Arc<KeyRecord>,
     now: Timestamp,
 ) -> Verdict {
-    let route = find_route(view, policy)?;
+    let shape = shape::check(view)?;
+    let route = find_route(view, view.method, &shape, policy)?;
     admit(view, route, Arc::clone(key), false, now)
 }
 
@@ -165,10 +202,62 @@ impl Question {
     }
 }
 
-/// Steps 1 and 2: shape and route.
-fn find_route<'p>(view: &RequestView<'_>, policy: &'p Policy) -> Result<&'p Arc<Route>, Refusal> {
-    let host = shape::check(view)?;
-    match policy.find(view.method, &host, view.path()) {
+/// Lets a request pass that a route in shadow would refuse, as if nobody stood in its way. What
+/// does not depend on who calls holds all the same.
+///
+/// # Errors
+/// It is not for its route to waive.
+pub fn waive(refusal: Refusal, view: &RequestView<'_>) -> Verdict {
+    let Some(route) = refusal.route.clone().filter(|route| route.options.shadow) else {
+        return Err(refusal);
+    };
+    if !refusal.denial.is_about_access() {
+        return Err(refusal);
+    }
+    let admission = admit_public(view, &route)?;
+    let key = refusal.key.clone().filter(|_| refusal.denial.leaves_identity());
+    Ok(Admission {
+        matched: Matched::These(Vec::new()),
+        key,
+        waived: Some(Box::new(refusal)),
+        ..admission
+    })
+}
+
+/// Step 2 for a browser that asks before it calls. Without rules for that, it is not heard here.
+fn admit_preflight(
+    view: &RequestView<'_>,
+    shape: &Shape<'_>,
+    policy: &Policy,
+) -> Option<Admission> {
+    let asked = cors::asked_method(view)?;
+    let route = find_route(view, &asked, shape, policy).ok()?;
+    let rules = route.options.cors.as_ref()?;
+    let preflight = Some(cors::preflight(route, rules, &asked, view.headers));
+    Some(Admission { preflight, ..Admission::anonymous(route) })
+}
+
+/// Step 2, and what step 1 leaves to it: what the path holds besides is for its route to say.
+fn find_route<'p>(
+    view: &RequestView<'_>,
+    method: &Method,
+    shape: &Shape<'_>,
+    policy: &'p Policy,
+) -> Result<&'p Arc<Route>, Refusal> {
+    let (host, path) = (&*shape.host, view.path());
+    let found = policy.find(method, host, path);
+    let allowed = match &found {
+        Match::Route(route) => route.options.exceptions,
+        _ => Exceptions::NONE,
+    };
+    shape.exceptions.within(allowed).map_err(|fault| shape::invalid(fault.0))?;
+    match found {
+        Match::Route(route)
+            if shape.exceptions != Exceptions::NONE
+                && policy.is_read_otherwise(route, host, path) =>
+        {
+            Err(shape::invalid(LOOKALIKE).into())
+        }
         Match::Route(route) => Ok(route),
         Match::MethodNotAllowed(methods) => {
             Err(Refusal { allow: Some(methods), ..Refusal::new(Denial::MethodNotAllowed) })
@@ -184,13 +273,7 @@ const LOOKALIKE: &str = "The path differs from another route's only in case, enc
 fn admit_public(view: &RequestView<'_>, route: &Arc<Route>) -> Verdict {
     check_upgrade(view, route)?;
     check_length(view, route)?;
-    Ok(Admission {
-        route: Arc::clone(route),
-        key: None,
-        matched: Matched::AllRequired,
-        read_from_authorization: false,
-        standing: None,
-    })
+    Ok(Admission::anonymous(route))
 }
 
 /// Steps 6, 7 and 9. Every refusal names the key: its secret was right.
@@ -209,11 +292,10 @@ fn admit(
         .and_then(|matched| check_length(view, route).map(|()| matched));
     match judged {
         Ok(matched) => Ok(Admission {
-            route: Arc::clone(route),
             key: Some(key),
             matched,
             read_from_authorization,
-            standing: None,
+            ..Admission::anonymous(route)
         }),
         Err(refusal) => Err(Refusal { key: Some(key), ..refusal }),
     }

@@ -137,6 +137,45 @@ impl Denial {
         }
     }
 
+    /// Whether it is about who may call, which a route in shadow only notes. What is about the form
+    /// of a request, or leaves nowhere to forward it to, is refused there too.
+    pub const fn is_about_access(self) -> bool {
+        match self {
+            Denial::InvalidRequest
+            | Denial::UriTooLong
+            | Denial::HeadersTooLarge
+            | Denial::BodyTooLarge
+            | Denial::NoRoute
+            | Denial::MethodNotAllowed => false,
+            Denial::MissingKey
+            | Denial::AmbiguousCredentials
+            | Denial::InvalidKey
+            | Denial::KeyDisabled
+            | Denial::KeyExpired
+            | Denial::KeyRevoked
+            | Denial::AccountLocked
+            | Denial::AccountDisabled
+            | Denial::IpNotAllowed
+            | Denial::EnvironmentNotAllowed
+            | Denial::InsufficientPermissions
+            | Denial::SourceBlocked
+            | Denial::RateLimited
+            | Denial::QuotaExceeded
+            | Denial::AuthUnavailable => true,
+        }
+    }
+
+    /// Whether the caller is who the key says all the same: only what they ask for is refused.
+    pub const fn leaves_identity(self) -> bool {
+        matches!(
+            self,
+            Denial::EnvironmentNotAllowed
+                | Denial::InsufficientPermissions
+                | Denial::RateLimited
+                | Denial::QuotaExceeded
+        )
+    }
+
     /// What the client reads: a constant, so that no cause can leak into it.
     pub const fn detail(self) -> &'static str {
         match self {
@@ -195,6 +234,11 @@ impl Refusal {
             retry_after: None,
             standing: None,
         }
+    }
+
+    /// Whether its route only notes it. Such a refusal says nothing about who sent the request.
+    pub fn is_in_shadow(&self) -> bool {
+        self.route.as_ref().is_some_and(|route| route.options.shadow)
     }
 
     pub fn detail(&self) -> &'static str {

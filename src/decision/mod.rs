@@ -5,8 +5,10 @@
 //! a store or a framework.
 
 mod admission;
+mod cors;
 mod credential;
 mod denial;
+mod grpc;
 mod head;
 mod outcome;
 mod problem;
@@ -14,9 +16,13 @@ mod shape;
 mod standing;
 mod strip;
 
-pub use admission::{Admission, Answer, Opening, Question, Verdict, admit_known, key_state, open};
+pub use admission::{
+    Admission, Answer, Opening, Question, Verdict, admit_known, key_state, open, waive,
+};
+pub use cors::{CORS_ANSWER, beside_answer};
 pub use credential::Credential;
 pub use denial::{Denial, Refusal};
+pub use grpc::is_grpc;
 pub use outcome::{Failure, Outcome};
 pub use problem::ProblemAnswer;
 pub use standing::{LimitName, Standing};

@@ -5,6 +5,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::grpc::GrpcStatus;
 use super::standing::{Standing, whole_seconds};
 use super::{Denial, Failure, Refusal};
 use crate::key::Permission;
@@ -17,6 +18,9 @@ pub struct ProblemAnswer {
     /// (RFC 9110, 6750) with 401, `Allow` with 405, `Retry-After`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub body: Vec<u8>,
+    pub(super) code: &'static str,
+    pub(super) detail: &'static str,
+    pub(super) grpc: GrpcStatus,
 }
 
 #[derive(Serialize)]
@@ -25,8 +29,8 @@ struct Problem<'a> {
     kind: String,
     title: &'a str,
     status: u16,
-    detail: &'a str,
-    code: &'a str,
+    detail: &'static str,
+    code: &'static str,
     request_id: Uuid,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     required: &'a [Permission],
@@ -38,7 +42,7 @@ impl ProblemAnswer {
     pub fn new(refusal: &Refusal, realm: &str, request_id: Uuid) -> Self {
         let denial = refusal.denial;
         let retry_after = retry_after(refusal);
-        let mut answer = Self::of(&Problem {
+        let problem = Problem {
             kind: format!("urn:gatepost:denial:{}", denial.code()),
             title: denial.title(),
             status: denial.status().as_u16(),
@@ -47,7 +51,8 @@ impl ProblemAnswer {
             request_id,
             required: &refusal.missing,
             retry_after,
-        });
+        };
+        let mut answer = Self::of(&problem, denial.into());
         if denial.status() == StatusCode::UNAUTHORIZED {
             answer.headers.extend(challenges(denial, realm).map(|value| (WWW_AUTHENTICATE, value)));
         }
@@ -59,7 +64,7 @@ impl ProblemAnswer {
 
     /// The answer to a request that was let in and then failed.
     pub fn failure(failure: Failure, request_id: Uuid) -> Self {
-        Self::of(&Problem {
+        let problem = Problem {
             kind: format!("urn:gatepost:failure:{}", failure.code()),
             title: failure.status().canonical_reason().unwrap_or("Failure"),
             status: failure.status().as_u16(),
@@ -68,7 +73,8 @@ impl ProblemAnswer {
             request_id,
             required: &[],
             retry_after: None,
-        })
+        };
+        Self::of(&problem, failure.into())
     }
 
     /// Adds where the caller stands with their limits.
@@ -77,7 +83,7 @@ impl ProblemAnswer {
         self.headers.extend(headers.map(|(name, value)| (name.clone(), value)));
     }
 
-    fn of(problem: &Problem<'_>) -> Self {
+    fn of(problem: &Problem<'_>, grpc: GrpcStatus) -> Self {
         Self {
             status: StatusCode::from_u16(problem.status).unwrap_or(StatusCode::FORBIDDEN),
             headers: vec![
@@ -86,6 +92,9 @@ impl ProblemAnswer {
             ],
             // Strings and numbers always have a JSON form.
             body: serde_json::to_vec(problem).unwrap_or_default(),
+            code: problem.code,
+            detail: problem.detail,
+            grpc,
         }
     }
 }

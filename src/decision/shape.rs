@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use http::{Method, Version, header};
+use http::{HeaderMap, Method, Version, header};
 
 use super::head::{Field, Head};
 use super::{Denial, Refusal};
-use crate::policy::{MethodSet, Route, check_target, host_of};
+use crate::policy::{Exceptions, MethodSet, Route, check_target, host_of};
 use crate::request::RequestView;
 
 const MAX_TARGET: usize = 8 * 1024;
@@ -34,18 +34,25 @@ pub fn invalid(reason: &'static str) -> Fault {
     Fault { denial: Denial::InvalidRequest, reason: Some(reason) }
 }
 
-/// The host that the request is for, in lower case and without its port, if everything about its
+/// What a request's shape leaves to be decided by its route.
+pub struct Shape<'a> {
+    /// In lower case and without its port.
+    pub host: Cow<'a, str>,
+    pub exceptions: Exceptions,
+}
+
+/// The host that the request is for, and what its path holds besides, if everything about its
 /// shape is in order.
-pub fn check<'a>(view: &RequestView<'a>) -> Result<Cow<'a, str>, Fault> {
+pub fn check<'a>(view: &RequestView<'a>) -> Result<Shape<'a>, Fault> {
     check_method(view.method)?;
     if view.target.len() > MAX_TARGET {
         return Err(Denial::UriTooLong.into());
     }
     let head = Head::read(view)?;
-    check_target(view.target).map_err(|fault| invalid(fault.0))?;
+    let exceptions = check_target(view.target).map_err(|fault| invalid(fault.0))?;
     check_framing(view.version, &head)?;
     check_expect(&head)?;
-    host(view, &head)
+    Ok(Shape { host: host(view, &head)?, exceptions })
 }
 
 fn check_method(method: &Method) -> Result<(), Fault> {
@@ -120,9 +127,18 @@ pub fn check_upgrade(view: &RequestView<'_>, route: &Route) -> Result<(), Fault>
     if !upgrade.as_bytes().eq_ignore_ascii_case(b"websocket") || upgrades.next().is_some() {
         return Err(invalid("Upgrade is not `websocket`, once"));
     }
+    if !options(view.headers).any(|option| option.eq_ignore_ascii_case(b"upgrade")) {
+        return Err(invalid("Upgrade is not named in Connection"));
+    }
     let body = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
     let plain_get = view.method == Method::GET
         && view.version == Version::HTTP_11
         && !body.iter().any(|name| view.headers.contains_key(name));
     plain_get.then_some(()).ok_or(invalid("An upgrade takes a GET of HTTP/1.1 without a body"))
+}
+
+/// What `Connection` lists.
+fn options(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let lines = headers.get_all(header::CONNECTION).iter();
+    lines.flat_map(|line| line.as_bytes().split(|&b| b == b',')).map(<[u8]>::trim_ascii)
 }

@@ -51,10 +51,15 @@ impl Standing {
         if tightness(&other) < tightness(&self) { other } else { self }
     }
 
+    /// Whole seconds until all of them are.
+    pub fn reset_seconds(&self) -> u64 {
+        whole_seconds(self.reset)
+    }
+
     /// `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers).
     pub fn headers(&self) -> [(&'static HeaderName, HeaderValue); 2] {
         let name = self.limit.as_str();
-        let (remaining, reset) = (integer(self.remaining), whole_seconds(self.reset));
+        let (remaining, reset) = (integer(self.remaining), self.reset_seconds());
         let (count, window) = (integer(self.count), whole_seconds(self.window));
         [
             (&RATE_LIMIT, value(&format!("\"{name}\";r={remaining};t={reset}"))),

@@ -1,8 +1,7 @@
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use super::cache::KeyCache;
 use super::contact::Contact;
@@ -24,7 +23,7 @@ pub(super) struct Feed {
     pub origin: OnceLock<Origin>,
     position: Mutex<Position>,
     /// The number of the last entry applied, for those who need no more than that.
-    applied: AtomicU64,
+    applied: watch::Sender<u64>,
 }
 
 /// The last entry applied; `None` before the first one of an empty feed.
@@ -60,7 +59,7 @@ impl Feed {
             metrics,
             origin: OnceLock::new(),
             position: Mutex::new(None),
-            applied: AtomicU64::new(0),
+            applied: watch::Sender::new(0),
         })
     }
 
@@ -79,7 +78,7 @@ impl Feed {
             Ok(()) => {
                 self.contact.good(began);
                 self.metrics.feed.caught_up(instant);
-                Ok(self.applied.load(Ordering::Acquire))
+                Ok(*self.applied.borrow())
             }
             Err(fault) => {
                 let was_foreign = self.contact.is_foreign();
@@ -93,11 +92,16 @@ impl Feed {
         }
     }
 
+    /// The number of the last entry applied, now and as it goes on.
+    pub fn applied(&self) -> watch::Receiver<u64> {
+        self.applied.subscribe()
+    }
+
     /// Whether the store that answers is the one we follow, and not older than what we know.
     pub async fn is_ours(&self) -> Result<bool, StoreError> {
         let Some(origin) = self.origin.get() else { return Ok(false) };
         // Read first: the feed may grow, and be applied, while the store is asked.
-        let applied = self.applied.load(Ordering::Acquire);
+        let applied = *self.applied.borrow();
         Ok(self.store.instance().await?.id == origin.instance
             && self.store.newest_change().await? >= applied)
     }
@@ -167,7 +171,7 @@ impl Feed {
 
     fn move_to(&self, position: &mut Position, entry: Option<FeedEntry>) {
         *position = entry;
-        self.applied.store(seq(position), Ordering::Release);
+        self.applied.send_replace(seq(position));
     }
 }
 

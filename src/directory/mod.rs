@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use prometheus::IntCounter;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::config::CacheSettings;
@@ -161,6 +162,11 @@ impl Directory {
             self.feed.cache.forget_if(|key| reaches(&reach, key));
         }
         Ok(committed)
+    }
+
+    /// The number of the last change that is effective here, now and as it goes on.
+    pub fn applied(&self) -> watch::Receiver<u64> {
+        self.feed.applied()
     }
 
     /// For reading. Changes go through [`commit`](Directory::commit).

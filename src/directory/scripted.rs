@@ -19,9 +19,9 @@ use crate::lockout::{Ledger, Lock, Recent, SecurityEvent};
 use crate::store::{
     Actor, AttemptFilter, AuditFilter, AuditRow, ChainHead, ChainOrigin, Change, Committed,
     EventFilter, EventOrder, EventRow, FailedAttempts, FeedEntry, FeedSubject, GroupSums, Grouping,
-    Instance, KeptReceipt, KeyCounts, KeyFilter, KeyRow, LockoutFilter, LockoutRow, Order, Page,
-    PageRequest, PermissionRow, QuotaAccount, QuotaLease, Receipt, Retention, RoleChanges, RoleRow,
-    Rollup, RollupFilter, RollupKey, SecurityStore, Store, StoreError, Terms, UsageBatch,
+    Instance, KeptReceipt, KeyCounts, KeyFilter, KeyRow, LockoutFilter, LockoutRow, NodeRow, Order,
+    Page, PageRequest, PermissionRow, QuotaAccount, QuotaLease, Receipt, Retention, RoleChanges,
+    RoleRow, Rollup, RollupFilter, RollupKey, SecurityStore, Store, StoreError, Terms, UsageBatch,
     UsageFilter, UsagePage, UserFilter, UserRow,
 };
 
@@ -436,6 +436,22 @@ impl Store for ScriptedStore {
 
     async fn keep_usage(&self, _: &Retention) -> Result<bool, StoreError> {
         Ok(false)
+    }
+
+    async fn tiers_in_use(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn report_node(&self, _: &str, _: u64) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn forget_node(&self, _: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn live_nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
+        Ok(Vec::new())
     }
 
     async fn user(&self, _: Uuid) -> Result<Option<UserRow>, StoreError> {

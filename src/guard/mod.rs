@@ -104,6 +104,11 @@ impl Guard {
         self.lockout.follow(&lock, at);
     }
 
+    /// What was noticed elsewhere.
+    pub fn noticed(&self, finding: Finding, at: Timestamp) {
+        self.events.emit(finding, at);
+    }
+
     fn stale(&self, kind: EventKind, key: &KeyRecord, source: Source, now: Timestamp) {
         let finding = Finding::new(kind).user(key.owner.id).key(key.id).source(source);
         self.events.emit(finding, now);

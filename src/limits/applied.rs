@@ -79,12 +79,19 @@ impl Applied {
         tiers: &Tiers,
         meters: &Meters,
     ) -> Self {
-        let mut applied = Self::default();
-        if let Some(key) = admission.key() {
-            applied.add_tier(key, now, tiers, meters);
-            applied.add_own(key, now, meters);
-        }
+        let mut applied = match admission.key() {
+            Some(key) => Self::of_holder(key, now, tiers, meters),
+            None => Self::default(),
+        };
         applied.add_route(admission, client, meters);
+        applied
+    }
+
+    /// Those that apply wherever the key is used.
+    pub fn of_holder(key: &KeyRecord, now: Timestamp, tiers: &Tiers, meters: &Meters) -> Self {
+        let mut applied = Self::default();
+        applied.add_tier(key, now, tiers, meters);
+        applied.add_own(key, now, meters);
         applied
     }
 

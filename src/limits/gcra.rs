@@ -52,6 +52,12 @@ pub struct Gcra {
 }
 
 impl Gcra {
+    /// What is left now.
+    pub fn level(&self, pace: Pace, now: u64) -> Level {
+        self.retune(pace, now);
+        pace.level(self.arrival.load(Relaxed).saturating_sub(now))
+    }
+
     /// Whether a request would pass.
     pub fn check(&self, pace: Pace, now: u64) -> Result<Level, TooEarly> {
         self.retune(pace, now);

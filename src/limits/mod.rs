@@ -39,6 +39,7 @@ use self::shared::{Answer, SharedRates};
 use self::tiers::Tiers;
 use crate::config::LimitSettings;
 use crate::decision::{Admission, Denial, Standing, Verdict};
+use crate::key::KeyRecord;
 use crate::metrics::Metrics;
 use crate::store::Store;
 
@@ -96,6 +97,19 @@ impl Limits {
     /// The tiers that users can be given, by name.
     pub fn tier_names(&self) -> Vec<Box<str>> {
         self.tiers.load().names()
+    }
+
+    /// Where the holder of `key` stands with their own limits, as far as this node knows.
+    pub fn standings(&self, key: &KeyRecord, now: Timestamp) -> Vec<Standing> {
+        let applied = Applied::of_holder(key, now, &self.tiers.load(), &self.meters);
+        let ticks = self.keeper.now();
+        let rates =
+            applied.rates.iter().map(|rate| rate.standing(rate.meter.rate.level(rate.pace, ticks)));
+        let quotas = applied
+            .quotas
+            .iter()
+            .map(|quota| quota.standing(quota.meter.quota().remaining(&quota.claim)));
+        rates.chain(quotas).collect()
     }
 
     /// Keeps the store up to date until `stop` resolves, then gives back all that is leased.

@@ -102,6 +102,12 @@ impl QuotaMeter {
         current(&mut state, claim).judge(now)
     }
 
+    /// What is left of the quota, as far as this node knows.
+    pub fn remaining(&self, claim: &Claim) -> u64 {
+        let mut state = self.state.lock();
+        current(&mut state, claim).remaining()
+    }
+
     pub fn take(&self, claim: &Claim, now: u64) -> Take {
         let mut state = self.state.lock();
         let state = current(&mut state, claim);
@@ -209,9 +215,13 @@ impl State {
         (owed != 0).then_some((self.claim.account, owed))
     }
 
+    fn remaining(&self) -> u64 {
+        self.claim.limit.saturating_sub(self.used) + self.left
+    }
+
     fn judge(&self, now: u64) -> Take {
         let may_ask = now >= self.quiet_until;
-        let remaining = self.claim.limit.saturating_sub(self.used) + self.left;
+        let remaining = self.remaining();
         match self.left {
             0 if may_ask => Take::Ask,
             0 => match self.answer {

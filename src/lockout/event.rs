@@ -19,6 +19,8 @@ pub enum EventKind {
     ExpiredKeyUsed,
     SuddenVolume,
     BlockLifted,
+    KeyExpiring,
+    KeyUnused,
 }
 
 impl EventKind {
@@ -34,6 +36,8 @@ impl EventKind {
         EventKind::ExpiredKeyUsed,
         EventKind::SuddenVolume,
         EventKind::BlockLifted,
+        EventKind::KeyExpiring,
+        EventKind::KeyUnused,
     ];
 
     pub const fn code(self) -> &'static str {
@@ -49,6 +53,8 @@ impl EventKind {
             EventKind::ExpiredKeyUsed => "expired_key_used",
             EventKind::SuddenVolume => "sudden_volume",
             EventKind::BlockLifted => "block_lifted",
+            EventKind::KeyExpiring => "key_expiring",
+            EventKind::KeyUnused => "key_unused",
         }
     }
 
@@ -66,6 +72,19 @@ impl EventKind {
             EventKind::ExpiredKeyUsed => "An expired key was used",
             EventKind::SuddenVolume => "A key is used far more than it was before",
             EventKind::BlockLifted => "An administrator lifted a block",
+            EventKind::KeyExpiring => "A key ends within two weeks",
+            EventKind::KeyUnused => "A key has not been used for 90 days",
+        }
+    }
+
+    /// Seconds in which a second one is none: as long as an attack's next step is news, and as a
+    /// key goes on being what it is.
+    const fn period(self) -> i64 {
+        const DAY: i64 = 24 * 60 * 60;
+        match self {
+            EventKind::KeyExpiring => 14 * DAY,
+            EventKind::KeyUnused => 90 * DAY,
+            _ => 15 * 60,
         }
     }
 
@@ -107,14 +126,13 @@ impl Finding {
         self
     }
 
-    /// The same thing about the same subject within the same quarter of an hour is one event,
-    /// whichever node noticed it.
+    /// The same thing about the same subject within the same period is one event, whichever node
+    /// noticed it.
     pub fn fingerprint(&self, at: Timestamp) -> String {
-        const PERIOD: i64 = 15 * 60;
         let id = |id: Option<Uuid>| id.map_or_else(String::new, |id| id.simple().to_string());
         let source = self.source.filter(|_| self.is_about_its_source());
         let source = source.map_or_else(String::new, |source| source.to_string());
-        let period = at.as_second().div_euclid(PERIOD);
+        let period = at.as_second().div_euclid(self.kind.period());
         format!("{}|{}|{}|{source}|{period}", self.kind.code(), id(self.user_id), id(self.key_id))
     }
 

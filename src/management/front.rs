@@ -15,6 +15,7 @@ use super::caller::{Caller, Door, Visit};
 use super::once;
 use super::plane::{ControlPlane, Plane};
 use super::record::{Asked, Served, record};
+use super::wait;
 use super::wire::{ApiError, if_match};
 use crate::decision::{Admission, Outcome, Standing};
 use crate::store::Terms;
@@ -62,6 +63,11 @@ async fn serve(plane: Plane, visit: Visit, mut head: Head, body: Body, next: Nex
     };
     let (route, key) = (Arc::clone(admission.route()), admission.key().cloned());
     let standing = admission.standing().copied();
+    let served = |response| Served { response, route: Some(route), key: key.clone(), standing };
+    let waits = match wait::asked_for(&head) {
+        Ok(waits) => waits,
+        Err(error) => return served(error.into_response()),
+    };
     let caller = key.as_ref().map(|key| Caller {
         key: Arc::clone(key),
         visit: visit.clone(),
@@ -80,7 +86,7 @@ async fn serve(plane: Plane, visit: Visit, mut head: Head, body: Body, next: Nex
             next.run(Request::from_parts(head, body)).await
         }
     };
-    Served { response, route: Some(route), key, standing }
+    served(if waits { wait::everywhere(&plane, response).await } else { response })
 }
 
 /// Errors travel as values until here, where the request id is known: the client reads the

@@ -6,6 +6,7 @@
 //! | [`plane`] | what handlers work with, and the judgement of who may call them |
 //! | [`front`] | what happens to every request, in order |
 //! | [`once`] | a request that is sent again is answered again, not done again |
+//! | [`wait`] | a change is answered when it is effective on every node |
 //! | [`running`] | the running configuration, without secrets |
 //! | [`openapi`] | the table again, as a document |
 //! | [`record`] | what remains of a request from the listener |
@@ -27,6 +28,7 @@ mod power;
 mod record;
 mod running;
 mod table;
+mod wait;
 mod wire;
 
 use std::pin::Pin;
@@ -34,6 +36,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use crate::assertion::Assertions;
 use crate::config::ManagementSettings;
 use crate::directory::Directory;
 use crate::gate::Gate;
@@ -65,6 +68,7 @@ pub struct Parts {
     pub recorder: Recorder,
     pub metrics: Arc<Metrics>,
     pub health: Arc<Health>,
+    pub assertions: Arc<Assertions>,
     pub realm: Box<str>,
     /// Knows the tiers that users can be given.
     pub limits: Arc<Limits>,

@@ -71,6 +71,7 @@ pub(super) fn record(
         method: &asked.method,
         status: served.response.status().as_u16(),
         outcome,
+        waived: false,
         total: took,
         upstream: None,
     });

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::config::{Config, Upstream};
-use crate::key::Permission;
+use crate::config::{Config, LimitSettings, Tier, Upstream};
+use crate::key::{Permission, Quota, Rate};
+use crate::lockout::{self, OnMisuse};
 use crate::policy::{Access, Requirement, Route};
 
 #[derive(Clone, Debug, Serialize)]
@@ -16,6 +17,9 @@ pub struct RunningConfig {
     management: Management,
     store: Store,
     cache: Cache,
+    limits: LimitsView,
+    tiers: Vec<TierView>,
+    lockout: LockoutView,
     upstreams: Vec<UpstreamView>,
     /// In match order.
     routes: Vec<RouteView>,
@@ -56,6 +60,48 @@ struct Cache {
     max_keys: u64,
     ttl_seconds: f64,
     serve_stale_for_seconds: f64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct LimitsView {
+    default_tier: Option<String>,
+    /// Whether nodes keep their rates together; its address holds a password.
+    shared_backend: bool,
+    max_limiters: usize,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct TierView {
+    name: String,
+    rate: Option<RateView>,
+    /// Null: unlimited.
+    quota: Option<QuotaView>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct RateView {
+    count: u64,
+    window_seconds: f64,
+    burst: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct QuotaView {
+    count: u64,
+    period: &'static str,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct LockoutView {
+    window_seconds: f64,
+    guesses: u32,
+    misuses: u32,
+    lock_for_seconds: f64,
+    on_misuse: &'static str,
+    settle_seconds: f64,
+    spare_known_sources: bool,
+    source_failures: u32,
+    source_window_seconds: f64,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -104,6 +150,9 @@ impl RunningConfig {
                 ttl_seconds: seconds(config.cache.ttl),
                 serve_stale_for_seconds: seconds(config.cache.serve_stale_for),
             },
+            limits: LimitsView::of(&config.limits),
+            tiers: config.limits.tiers.iter().map(TierView::of).collect(),
+            lockout: LockoutView::of(&config.lockout),
             upstreams: config.upstreams.iter().map(UpstreamView::of).collect(),
             routes: routes.iter().map(|route| RouteView::of(route)).collect(),
             warnings: texts(&config.warnings),
@@ -121,12 +170,58 @@ impl RunningConfig {
             management: self.management.clone(),
             store: self.store.clone(),
             cache: self.cache.clone(),
+            limits: LimitsView { default_tier: new.limits.default_tier, ..self.limits },
             ..new
         }
     }
 
     pub(super) fn required(&self) -> impl Iterator<Item = &Permission> {
         self.required.iter()
+    }
+}
+
+impl LimitsView {
+    fn of(limits: &LimitSettings) -> Self {
+        Self {
+            default_tier: limits.default_tier.as_deref().map(str::to_owned),
+            shared_backend: limits.backend.is_some(),
+            max_limiters: limits.max_limiters,
+        }
+    }
+}
+
+impl TierView {
+    fn of(tier: &Tier) -> Self {
+        let rate = |rate: Rate| RateView {
+            count: rate.count,
+            window_seconds: seconds(rate.per),
+            burst: rate.burst,
+        };
+        let quota = match tier.quota {
+            Quota::Unlimited => None,
+            Quota::Limited { count, period } => Some(QuotaView { count, period: period.as_str() }),
+        };
+        Self { name: tier.name.to_string(), rate: tier.rate.map(rate), quota }
+    }
+}
+
+impl LockoutView {
+    fn of(settings: &lockout::Settings) -> Self {
+        Self {
+            window_seconds: seconds(settings.window),
+            guesses: settings.guesses,
+            misuses: settings.misuses,
+            lock_for_seconds: seconds(settings.lock_for),
+            on_misuse: match settings.on_misuse {
+                OnMisuse::LockAccount => "lock-account",
+                OnMisuse::LockKey => "lock-key",
+                OnMisuse::Alert => "alert",
+            },
+            settle_seconds: seconds(settings.settle),
+            spare_known_sources: settings.spare_known_sources,
+            source_failures: settings.source_failures,
+            source_window_seconds: seconds(settings.source_window),
+        }
     }
 }
 

@@ -49,6 +49,7 @@ pub(super) fn operations() -> Vec<Operation> {
         row(&get,    "/readyz",  "readyz",  Probe,  status::ready),
         row(&get,    "/metrics", "metrics", Probe,  status::metrics),
         row(&get,    "/status",  "status",  Public, status::status),
+        row(&get,    "/.well-known/jwks.json", "jwks", Public, documents::key_set),
         row(&get,    "/openapi.json", "openapi",   Public, documents::document),
         row(&get,    "/docs",         "docs",      Public, documents::page),
         row(&get,    "/docs/{name}",  "docs_file", Public, documents::file),
@@ -210,7 +211,7 @@ mod tests {
         let open = operations().into_iter().filter(|o| !matches!(o.access, Key(_)));
         let open: Vec<_> = open.map(|o| (o.method.to_string(), o.path)).collect();
         let get = |path| ("GET".to_owned(), path);
-        let documents = ["/openapi.json", "/docs", "/docs/{name}"];
+        let documents = ["/.well-known/jwks.json", "/openapi.json", "/docs", "/docs/{name}"];
         let probes = ["/health", "/livez", "/readyz", "/metrics", "/status"];
         assert_eq!(
             open,

@@ -13,7 +13,7 @@ pub use requests::Observation;
 use requests::Requests;
 use series::Series;
 pub use services::{
-    CacheSeries, ConfigSeries, ConnectionSeries, FeedSeries, HeadSeries, LimitSeries,
+    CacheSeries, ConfigSeries, ConnectionSeries, FeedSeries, HeadSeries, KeySeries, LimitSeries,
     SecuritySeries, StoreSeries, UsageSeries,
 };
 
@@ -29,6 +29,7 @@ pub struct Metrics {
     pub cache: CacheSeries,
     pub config: ConfigSeries,
     pub feed: FeedSeries,
+    pub keys: KeySeries,
     pub store: StoreSeries,
     pub usage: UsageSeries,
     pub limits: LimitSeries,
@@ -49,6 +50,7 @@ impl Metrics {
             cache: CacheSeries::new(&all),
             config: ConfigSeries::new(&all),
             feed: FeedSeries::new(&all),
+            keys: KeySeries::new(&all),
             store: StoreSeries::new(&all),
             usage: UsageSeries::new(&all),
             limits: LimitSeries::new(&all),

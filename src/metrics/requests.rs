@@ -18,6 +18,8 @@ pub struct Observation<'a> {
     pub method: &'a Method,
     pub status: u16,
     pub outcome: Outcome,
+    /// The outcome is what a route in shadow would have done, and did not.
+    pub waived: bool,
     pub total: Duration,
     /// `None` when no upstream was asked.
     pub upstream: Option<Duration>,
@@ -48,6 +50,7 @@ pub(super) struct Requests {
     routes: ArcSwap<ByName>,
     other: RouteSeries,
     decisions: Vec<IntCounter>,
+    waived: Vec<IntCounter>,
     whole: Histogram,
     upstream: Histogram,
     overhead: Histogram,
@@ -65,7 +68,16 @@ impl Requests {
             "Requests by how they ended: `allow`, a denial, or a failure.",
             &["outcome"],
         );
+        let waived = series.counters(
+            "shadow_denials_total",
+            "Requests that passed on a route in shadow, by the denial that it noted.",
+            &["outcome"],
+        );
         Self {
+            waived: Denial::ALL
+                .iter()
+                .map(|denial| waived.with_label_values(&[denial.code()]))
+                .collect(),
             routes: ArcSwap::from_pointee(by_name(&total, routes.iter().chain([&NO_ROUTE]))),
             other: RouteSeries::new(OTHER_ROUTE, &total),
             decisions: Outcome::all()
@@ -100,6 +112,9 @@ impl Requests {
         let route = routes.get(seen.route).map_or(&self.other, |route| &**route);
         route.counter(&self.total, seen.method, seen.status).inc();
         self.decisions[index_of(seen.outcome)].inc();
+        if let (true, Outcome::Deny(denial)) = (seen.waived, seen.outcome) {
+            self.waived[denial as usize].inc();
+        }
         self.whole.observe(seen.total.as_secs_f64());
         if let Some(upstream) = seen.upstream {
             self.upstream.observe(upstream.as_secs_f64());

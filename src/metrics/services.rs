@@ -84,6 +84,32 @@ pub struct UsageSeries {
     pub waiting: IntGauge,
 }
 
+/// Keys that work, and those of them that somebody should look at.
+#[derive(Debug)]
+pub struct KeySeries {
+    pub working: IntGauge,
+    pub nearing_expiry: IntGauge,
+    pub never_used: IntGauge,
+    pub unused: IntGauge,
+}
+
+impl KeySeries {
+    pub(super) fn new(series: &Series) -> Self {
+        let keys = series.gauges(
+            "keys",
+            "Keys in the store that work, and those of them that somebody should look at.",
+            "state",
+        );
+        let of = |state: &str| keys.with_label_values(&[state]);
+        Self {
+            working: of("working"),
+            nearing_expiry: of("nearing_expiry"),
+            never_used: of("never_used"),
+            unused: of("unused"),
+        }
+    }
+}
+
 /// How limits are kept.
 #[derive(Debug)]
 pub struct LimitSeries {
@@ -203,6 +229,8 @@ impl ConnectionSeries {
 /// Whether the configuration in use is the one in the file.
 #[derive(Debug)]
 pub struct ConfigSeries {
+    /// Routes that refuse nobody.
+    pub in_shadow: IntGauge,
     successful: IntGauge,
     loads: IntCounter,
 }
@@ -210,6 +238,7 @@ pub struct ConfigSeries {
 impl ConfigSeries {
     pub(super) fn new(series: &Series) -> Self {
         Self {
+            in_shadow: series.gauge("shadow_routes", "Routes that note refusals and enforce none."),
             successful: series.gauge(
                 "config_last_reload_successful",
                 "1 when the configuration was valid when it was last read.",
@@ -262,10 +291,15 @@ impl FeedSeries {
         self.caught_up.store(since_birth.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
+    /// Every change older than so many seconds is effective on this node.
+    pub fn lag_seconds(&self) -> f64 {
+        let caught_up = self.caught_up.load(Ordering::Relaxed) as f64 / 1000.0;
+        (self.born.elapsed().as_secs_f64() - caught_up).max(0.0)
+    }
+
     /// Time passes without anybody counting it, so the gauge is set when it is read.
     pub(super) fn refresh(&self) {
-        let caught_up = self.caught_up.load(Ordering::Relaxed) as f64 / 1000.0;
-        self.lag.set((self.born.elapsed().as_secs_f64() - caught_up).max(0.0));
+        self.lag.set(self.lag_seconds());
     }
 }
 

@@ -12,6 +12,7 @@ fn seen<'a>(route: &'a str, method: &'a Method, status: u16) -> Observation<'a> 
         method,
         status,
         outcome: Outcome::Allow,
+        waived: false,
         total: Duration::from_micros(900),
         upstream: Some(Duration::from_micros(880)),
     }

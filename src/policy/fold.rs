@@ -24,6 +24,8 @@ fn decode(path: &[u8]) -> Vec<u8> {
     let mut rest = path;
     while let Some((&byte, tail)) = rest.split_first() {
         let escaped = match *rest {
+            // A slash of that kind ends no segment: it passes only where the upstream says so.
+            [b'%', b'2', b'f' | b'F', ..] => None,
             [b'%', high, low, ..] => hex_digit(high).zip(hex_digit(low)),
             _ => None,
         };
@@ -74,5 +76,6 @@ mod tests {
         assert_eq!(&*fold(b"/%"), b"/%");
         assert_eq!(&*fold(b"/%zz%4"), b"/%zz%4");
         assert_eq!(&*fold(b"/%FFA"), b"/\xffa");
+        assert_eq!(&*fold(b"/A%2Fb%40"), b"/a%2fb@");
     }
 }

@@ -7,6 +7,7 @@ use http::Method;
 
 use super::conflict::{Conflict, conflicts};
 use super::fold::fold;
+use super::reading::readings;
 use super::trie::{Node, Place};
 use super::{CredentialRules, MethodSet, Route, Segment};
 
@@ -77,21 +78,43 @@ impl Policy {
     /// reader would have matched another path before it, the request is ambiguous: to such an
     /// upstream it is that other path's.
     pub fn find<'p>(&'p self, method: &Method, host: &str, path: &[u8]) -> Match<'p> {
-        let folded = fold(path);
-        let Some(loose) = folded.strip_prefix(b"/") else { return Match::None };
-        let loose = loose.strip_suffix(b"/").unwrap_or(loose);
-
         let mut rivals = 0;
-        let mut judge = |places: &'p [Place]| {
+        let found = self.walk(host, path, |places| {
             rivals += places.len();
             let place = places.iter().find(|place| place.matches(path))?;
             Some(if rivals == 1 { place.answer(method) } else { Match::Ambiguous })
-        };
+        });
+        found.unwrap_or(Match::None)
+    }
+
+    /// Whether an upstream that does not take an exception for what it is could serve another path
+    /// than that of `route`, which `path` matches as it stands.
+    pub fn is_read_otherwise(&self, route: &Arc<Route>, host: &str, path: &[u8]) -> bool {
+        readings(path).any(|reading| {
+            let other = self.walk(host, &reading, |places| {
+                if places.iter().any(|place| !place.holds(route)) {
+                    return Some(true);
+                }
+                places.iter().any(|place| place.matches(&reading)).then_some(false)
+            });
+            other.unwrap_or(false)
+        })
+    }
+
+    /// Asks `judge` about the places where a lenient reader would look for `path`, in order.
+    fn walk<'p, R>(
+        &'p self,
+        host: &str,
+        path: &[u8],
+        mut judge: impl FnMut(&'p [Place]) -> Option<R>,
+    ) -> Option<R> {
+        let folded = fold(path);
+        let loose = folded.strip_prefix(b"/")?;
+        let loose = loose.strip_suffix(b"/").unwrap_or(loose);
         let by_host = if self.hosts.is_empty() { None } else { self.hosts.get(host) };
         by_host
             .and_then(|trie| trie.visit(loose, &mut judge))
             .or_else(|| self.any_host.visit(loose, &mut judge))
-            .unwrap_or(Match::None)
     }
 }
 

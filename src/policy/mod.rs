@@ -8,19 +8,22 @@
 //! method, the request is refused: no wider path (`{*rest}`, another host) is tried behind it.
 
 mod conflict;
+mod cors;
 mod fold;
 mod host;
 mod matcher;
 mod method;
 mod path;
+mod reading;
 mod route;
 mod target;
 mod trie;
 
 pub use conflict::Conflict;
+pub use cors::{Cors, Origins};
 pub use host::{HostPattern, host_of};
 pub use matcher::{Match, Policy};
 pub use method::MethodSet;
 pub use path::{PathPattern, PatternError, Segment};
 pub use route::{Access, CredentialRules, KeySource, Requirement, Route, RouteOptions, Timeouts};
-pub use target::{PathFault, check_target};
+pub use target::{Exceptions, PathFault, check_target};

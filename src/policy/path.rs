@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::target::check_path;
+use super::target::{Exceptions, check_path};
 
 /// Deeper than any API, and a bound on the work of matching.
 const MAX_SEGMENTS: usize = 64;
@@ -63,6 +63,11 @@ impl PathPattern {
 
     pub fn segments(&self) -> &[Segment] {
         &self.segments
+    }
+
+    /// Whether it ends with `{*rest}`.
+    pub fn takes_any_rest(&self) -> bool {
+        matches!(self.segments.last(), Some(Segment::Rest(_)))
     }
 
     /// Whether `path` is exactly one of this pattern's, byte by byte.
@@ -204,7 +209,8 @@ fn check_literals(segments: &[Segment]) -> Result<(), PatternError> {
             Segment::Param(_) | Segment::Rest(_) => ["/", "x"],
         })
         .collect();
-    check_path(sample.as_bytes()).map_err(|fault| {
+    let strict = |found: Exceptions| found.within(Exceptions::NONE);
+    check_path(sample.as_bytes()).and_then(strict).map_err(|fault| {
         let hint = (!sample.is_ascii()).then(|| format!("write `{}`", encode_non_ascii(&sample)));
         PatternError { reason: format!("no request could match: {}", lower_first(fault.0)), hint }
     })

@@ -4,7 +4,7 @@ use std::time::Duration;
 use http::HeaderName;
 use http::header::AUTHORIZATION;
 
-use super::{HostPattern, MethodSet, PathPattern};
+use super::{Cors, Exceptions, HostPattern, MethodSet, PathPattern};
 use crate::key::{Environment, Grants, KeyRecord, Permission, Rate};
 
 /// One entry of the route map.
@@ -82,6 +82,14 @@ pub struct RouteOptions {
     pub rate: Option<Rate>,
     /// The credential is forwarded instead of removed.
     pub forward_key: bool,
+    /// What its paths may hold besides; never where they end with `{*rest}`.
+    pub exceptions: Exceptions,
+    /// Who may call from a browser; without it, nobody from another origin.
+    pub cors: Option<Cors>,
+    /// Refusals are noted, and the request passes all the same.
+    pub shadow: bool,
+    /// The upstream is spoken to in HTTP/2, and its trailers are the answer's.
+    pub grpc: bool,
     /// The `admin` permission suffices, whatever else is required (management endpoints).
     pub admin_suffices: bool,
 }

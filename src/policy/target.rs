@@ -9,15 +9,40 @@ use unicode_normalization::UnicodeNormalization;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PathFault(pub &'static str);
 
+/// What a path may hold only on a route that says so, for an upstream that reads it as written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exceptions {
+    /// `%2f`, which is no end of a segment there.
+    pub encoded_slash: bool,
+    /// `;`, which begins a segment's parameters there.
+    pub semicolon: bool,
+}
+
+impl Exceptions {
+    pub const NONE: Self = Self { encoded_slash: false, semicolon: false };
+
+    /// # Errors
+    /// There are others than those `allowed`.
+    pub fn within(self, allowed: Exceptions) -> Checked {
+        if self.encoded_slash && !allowed.encoded_slash {
+            return Err(PathFault("The path has an encoded slash"));
+        }
+        if self.semicolon && !allowed.semicolon {
+            return Err(PathFault("The path has a semicolon"));
+        }
+        Ok(())
+    }
+}
+
 type Checked = Result<(), PathFault>;
 
-/// Accepts only targets that every parser reads the same way (design, section 3, step 1).
-/// How long they may be is not asked here.
-pub fn check_target(target: &[u8]) -> Checked {
-    match memchr::memchr(b'?', target) {
-        None => check_path(target),
-        Some(end) => check_path(&target[..end]).and_then(|()| check_query(&target[end + 1..])),
-    }
+/// Accepts only targets that every parser reads the same way (design, section 3, step 1), but for
+/// the exceptions that it returns. How long they may be is not asked here.
+pub fn check_target(target: &[u8]) -> Result<Exceptions, PathFault> {
+    let Some(end) = memchr::memchr(b'?', target) else { return check_path(target) };
+    let exceptions = check_path(&target[..end])?;
+    check_query(&target[end + 1..])?;
+    Ok(exceptions)
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -26,6 +51,7 @@ enum Class {
     Plain,
     Slash,
     Percent,
+    Semicolon,
 }
 
 const CLASSES: [Class; 256] = {
@@ -38,33 +64,41 @@ const CLASSES: [Class; 256] = {
     }
     classes[b'/' as usize] = Class::Slash;
     classes[b'%' as usize] = Class::Percent;
+    classes[b';' as usize] = Class::Semicolon;
     classes
 };
 
-/// One pass; only a path with escapes is looked at again.
-pub(super) fn check_path(path: &[u8]) -> Checked {
+/// One pass; only a path with escapes or semicolons is looked at again.
+pub(super) fn check_path(path: &[u8]) -> Result<Exceptions, PathFault> {
     let Some(path) = path.strip_prefix(b"/") else {
         return Err(PathFault("The request target must be a path that begins with a slash"));
     };
     let mut start = 0;
     let mut escapes = false;
+    let mut found = Exceptions::NONE;
     for (i, &byte) in path.iter().enumerate() {
         match CLASSES[usize::from(byte)] {
             Class::Plain => {}
             Class::Slash => {
                 if start == i {
-                    return Err(PathFault("The path has an empty segment"));
+                    return Err(EMPTY_SEGMENT);
                 }
                 check_dots(&path[start..i])?;
                 start = i + 1;
             }
             Class::Percent => escapes = true,
+            Class::Semicolon => found.semicolon = true,
             Class::Refused => return Err(why_refused(byte)),
         }
     }
     // The last segment may be empty: `/a` and `/a/` are two paths.
     check_dots(&path[start..])?;
-    if escapes { path.split(|&b| b == b'/').try_for_each(check_escapes) } else { Ok(()) }
+    if escapes || found.semicolon {
+        for segment in path.split(|&b| b == b'/') {
+            found.encoded_slash |= check_segment(segment)?;
+        }
+    }
+    Ok(found)
 }
 
 fn check_dots(segment: &[u8]) -> Checked {
@@ -75,19 +109,40 @@ fn check_dots(segment: &[u8]) -> Checked {
 }
 
 const DOT_SEGMENT: PathFault = PathFault("The path has a dot segment");
+const EMPTY_SEGMENT: PathFault = PathFault("The path has an empty segment");
 
 fn why_refused(byte: u8) -> PathFault {
     PathFault(match byte {
         b'#' => "The request target has a fragment",
         b'\\' => "The path has a backslash",
-        b';' => "The path has a semicolon",
         0..0x20 | 0x7f => "The path has a control character",
         0x80.. => "The path has a character that is not ASCII and not percent-encoded",
         _ => "The path has a character that must be percent-encoded",
     })
 }
 
-fn check_escapes(segment: &[u8]) -> Checked {
+/// A segment with escapes or parameters; whether it has an encoded slash.
+fn check_segment(segment: &[u8]) -> Result<bool, PathFault> {
+    let decoded = decode(segment)?;
+    let slash = decoded.contains(&b'/');
+    if slash || decoded.contains(&b';') {
+        decoded.split(|&b| b == b'/').try_for_each(check_pieces)?;
+    }
+    if !decoded.is_ascii() {
+        check_unicode(&decoded)?;
+    }
+    Ok(slash)
+}
+
+/// What stands between two slashes, perhaps encoded ones, to a reader who knows parameters.
+fn check_pieces(text: &[u8]) -> Checked {
+    if matches!(text.first(), None | Some(b';')) {
+        return Err(EMPTY_SEGMENT);
+    }
+    text.split(|&b| b == b';').try_for_each(check_dots)
+}
+
+fn decode(segment: &[u8]) -> Result<Vec<u8>, PathFault> {
     let mut decoded = Vec::with_capacity(segment.len());
     let mut rest = segment.iter();
     while let Some(&byte) = rest.next() {
@@ -102,17 +157,17 @@ fn check_escapes(segment: &[u8]) -> Checked {
             decoded.push(byte);
         }
     }
-    if decoded.is_ascii() { Ok(()) } else { check_unicode(&decoded) }
+    Ok(decoded)
 }
 
 pub(super) fn hex_digit(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
-/// What may hide behind an escape: no delimiter, and nothing that needs no escape.
+/// What may hide behind an escape: no delimiter but an exceptional slash, and nothing that needs no
+/// escape.
 fn check_escaped(byte: u8) -> Result<u8, PathFault> {
     let reason = match byte {
-        b'/' => "The path has an encoded slash",
         b'\\' => "The path has an encoded backslash",
         b'%' => "The path has an encoded percent sign",
         b';' | b'?' | b'#' => "The path has an encoded delimiter",
@@ -142,10 +197,8 @@ fn check_unicode(segment: &[u8]) -> Checked {
     if text.chars().any(char::is_control) {
         return Err(PathFault("The path has an encoded control character"));
     }
-    if matches!(text.nfkc().collect::<String>().as_str(), "." | "..") {
-        return Err(DOT_SEGMENT);
-    }
-    Ok(())
+    let folded: String = text.nfkc().collect();
+    folded.split(['/', ';']).try_for_each(|piece| check_dots(piece.as_bytes()))
 }
 
 /// A query is the application's own, so that only what could end it or break a line is refused:
@@ -166,7 +219,8 @@ mod tests {
     use super::*;
 
     fn fault(target: &str) -> &'static str {
-        check_target(target.as_bytes()).expect_err(target).0
+        let strict = |found: Exceptions| found.within(Exceptions::NONE);
+        check_target(target.as_bytes()).and_then(strict).expect_err(target).0
     }
 
     #[test]
@@ -182,7 +236,7 @@ mod tests {
             "/a?",
             "/a?q=1&filter[name]={x}|y^z`&path=../x;y//z&bad=%zz%00",
         ] {
-            assert_eq!(check_target(target.as_bytes()), Ok(()), "{target}");
+            assert_eq!(check_target(target.as_bytes()), Ok(Exceptions::NONE), "{target}");
         }
     }
 
@@ -233,6 +287,38 @@ mod tests {
             ("/a?\r\n", "query"),
         ] {
             let found = fault(target);
+            assert!(found.contains(reason), "{target:?}: {found}");
+        }
+    }
+
+    #[test]
+    fn exceptions_are_told_and_hide_nothing() {
+        let found = |target: &str| {
+            let found = check_target(target.as_bytes()).expect(target);
+            (found.encoded_slash, found.semicolon)
+        };
+        assert_eq!(found("/projects/group%2Fname"), (true, false));
+        assert_eq!(found("/seats;row=7;class=b/x"), (false, true));
+        assert_eq!(found("/a%2fb;c/d"), (true, true));
+        for (target, reason) in [
+            ("/a%2f..%2fb", "dot segment"),
+            ("/a%2f.", "dot segment"),
+            ("/a/..%2fb", "dot segment"),
+            ("/..;/b", "dot segment"),
+            ("/a;../b", "dot segment"),
+            ("/a;x%2f..", "dot segment"),
+            ("/a%2f%EF%BC%8E%EF%BC%8E", "dot segment"),
+            ("/a%2f%2fb", "empty segment"),
+            ("/a%2f/b", "empty segment"),
+            ("/%2fa", "empty segment"),
+            ("/;a", "empty segment"),
+            ("/a/;b/c", "empty segment"),
+            ("/a%2f;b", "empty segment"),
+            ("/a%2f%5cb", "encoded backslash"),
+            ("/a;%3bb", "encoded delimiter"),
+            ("/a%252fb", "encoded percent sign"),
+        ] {
+            let found = check_target(target.as_bytes()).expect_err(target).0;
             assert!(found.contains(reason), "{target:?}: {found}");
         }
     }

@@ -82,6 +82,10 @@ impl Place {
         self.routes.first().is_some_and(|route| route.path.matches(path))
     }
 
+    pub fn holds(&self, route: &Arc<Route>) -> bool {
+        self.routes.iter().any(|own| Arc::ptr_eq(own, route))
+    }
+
     /// The most specific path decides, whether or not it takes the method: a wider route behind
     /// it is not asked, or `DELETE` on a path that only allows `GET` could slip into a catch-all.
     pub fn answer(&self, method: &Method) -> Match<'_> {

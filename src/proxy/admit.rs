@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use http::header::{COOKIE, HOST};
+use http::header::{COOKIE, EXPECT, HOST, TRANSFER_ENCODING};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use pingora::http::RequestHeader;
@@ -24,6 +24,8 @@ use crate::request::RequestView;
 /// The framework percent-encodes what may not stand in a target: then what is judged would not be
 /// what was sent.
 const REPAIRED: &str = "The request target holds bytes that have to be percent-encoded";
+
+const BROKEN_CHUNKS: &str = "The body's chunks are malformed";
 
 /// Who is asking, and how the connection is used while this request is on it.
 pub fn meet(proxy: &Proxy, session: &mut Session, ctx: &mut Context) {
@@ -74,8 +76,8 @@ pub async fn judge(
     // HTTP/2 has no lines that could be read two ways: its parsed headers are what was sent.
     let is_h1 = session.req_header().version <= Version::HTTP_11;
     let raw_head = is_h1.then(|| session.to_h1_raw());
-    if !is_intact(session, raw_head.as_deref()) {
-        return Err(Refusal { detail: Some(REPAIRED), ..Refusal::new(Denial::InvalidRequest) });
+    if let Err(reason) = check_wire(session, raw_head.as_deref()) {
+        return Err(Refusal { detail: Some(reason), ..Refusal::new(Denial::InvalidRequest) });
     }
     let header = session.req_header();
     let view = RequestView {
@@ -90,9 +92,18 @@ pub async fn judge(
     proxy.gate.admit(&view, policy).await
 }
 
-fn is_intact(session: &Session, raw_head: Option<&[u8]>) -> bool {
+/// What the framework has understood is what was sent, as far as the body has come with it.
+fn check_wire(session: &Session, raw_head: Option<&[u8]>) -> Result<(), &'static str> {
     let watch = session.digest().and_then(Watch::of);
-    watch.zip(raw_head).is_none_or(|(watch, raw_head)| watch.end_head(raw_head))
+    let Some((watch, raw_head)) = watch.zip(raw_head) else { return Ok(()) };
+    if !watch.end_head(raw_head) {
+        return Err(REPAIRED);
+    }
+    let chunked = session.req_header().headers.contains_key(TRANSFER_ENCODING);
+    if chunked && !watch.expect_chunks(raw_head.len()) {
+        return Err(BROKEN_CHUNKS);
+    }
+    Ok(())
 }
 
 /// Answers a refused request.
@@ -109,7 +120,8 @@ pub async fn refuse(
     if is_about_form(refusal.denial) {
         session.set_keepalive(None);
     }
-    let answer = ProblemAnswer::new(refusal, realm, request_id);
+    let mut answer = ProblemAnswer::new(refusal, realm, request_id);
+    respond::tell_browser(&mut answer, refusal.route.as_ref(), session);
     respond::send(session, answer, request_id).await
 }
 
@@ -141,7 +153,12 @@ pub fn sanitize(
     if target != Some(request.raw_path()) {
         return Error::e_explain(ErrorType::InternalError, "the target is not in origin form");
     }
+    let old = request.version == Version::HTTP_10;
     edit_headers(request, |headers| {
+        // Its client would take a `100 Continue` for the answer (RFC 9110, section 10.1.1).
+        if old {
+            headers.remove(EXPECT);
+        }
         if let Some(authority) = authority.and_then(|text| HeaderValue::try_from(text).ok()) {
             speak_h1(headers, authority);
         }

@@ -27,6 +27,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep};
 
+use super::chunks::Chunks;
+
 /// Bytes of one head that are read before the connection is closed. Twice what a request may
 /// have, so that one a little too large still gets its `431`.
 const MAX_HEAD: usize = 64 * 1024;
@@ -52,6 +54,10 @@ pub struct Watch {
     in_head: AtomicBool,
     head: Mutex<Vec<u8>>,
     cut_off: OnceLock<HeadFault>,
+    /// The body that is being read comes in chunks, and how far they have been followed.
+    in_chunks: AtomicBool,
+    chunks: Mutex<Chunks>,
+    broken: AtomicBool,
     /// The peer's address as a header value: the same for every request on the connection.
     peer_value: OnceLock<HeaderValue>,
     /// Requests of HTTP/2 so far, which come many at once.
@@ -65,6 +71,9 @@ impl Watch {
             in_head: AtomicBool::new(true),
             head: Mutex::new(Vec::new()),
             cut_off: OnceLock::new(),
+            in_chunks: AtomicBool::new(false),
+            chunks: Mutex::new(Chunks::new()),
+            broken: AtomicBool::new(false),
             peer_value: OnceLock::new(),
             requests: AtomicU32::new(0),
             used_up: Notify::new(),
@@ -93,6 +102,7 @@ impl Watch {
         let mut head = self.head.lock();
         head.clear();
         head.shrink_to(KEPT_BUFFER);
+        self.in_chunks.store(false, Ordering::Release);
         self.in_head.store(true, Ordering::Release);
     }
 
@@ -104,6 +114,29 @@ impl Watch {
         // A body may have come with the head, and a huge head is not kept whole.
         let known = head.len().min(parsed.len());
         head[..known] == parsed[..known]
+    }
+
+    /// A chunked body follows a head of `length` bytes. Tells whether what has come of it so far is
+    /// one; what comes later breaks the connection off when it is not.
+    pub fn expect_chunks(&self, length: usize) -> bool {
+        let mut chunks = Chunks::new();
+        let head = self.head.lock();
+        let followed = head.get(length..).is_some_and(|body| chunks.follow(body).is_ok());
+        *self.chunks.lock() = chunks;
+        self.in_chunks.store(true, Ordering::Release);
+        followed && head.len() < MAX_HEAD
+    }
+
+    /// Whether the connection was broken off for its chunks.
+    pub fn has_broken_chunks(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    fn follow_chunks(&self, bytes: &[u8]) -> io::Result<()> {
+        self.chunks.lock().follow(bytes).map_err(|_| {
+            self.broken.store(true, Ordering::Release);
+            io::ErrorKind::InvalidData.into()
+        })
     }
 
     /// `peer`, which must be the connection's, as a header value.
@@ -190,7 +223,12 @@ impl AsyncRead for WatchedStream {
         if this.watch.in_head.load(Ordering::Acquire) {
             return this.poll_head(cx, buf);
         }
-        Pin::new(&mut this.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+        if this.watch.in_chunks.load(Ordering::Acquire) {
+            this.watch.follow_chunks(&buf.filled()[before..])?;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -367,6 +405,28 @@ mod tests {
 
         assert!(!watch.end_head(b"GET /%22a HTTP/1.1\r\n\r\n"));
         assert!(watch.end_head(b"GET /\"a HTTP/1.1\r\n\r\n"));
+    }
+
+    #[tokio::test]
+    async fn chunks_are_followed_through_the_head_and_beyond() {
+        let head = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        for (first, later, followed, read) in [
+            (&b"2\r\nok"[..], &b"\r\n0\r\n\r\n"[..], true, true),
+            (b"2 \r\nok", b"", false, true),
+            (b"2\r\nok", b"\n0\r\n\r\n", true, false),
+        ] {
+            let (mut client, mut stream, watch) = watched(LATE);
+            client.write_all(&[&head[..], first].concat()).await.expect("the buffer has room");
+            let mut buf = [0; 1024];
+            assert!(stream.read(&mut buf).await.expect("the head is there") > 0);
+            assert!(watch.end_head(head));
+            assert_eq!(watch.expect_chunks(head.len()), followed);
+            if !later.is_empty() {
+                client.write_all(later).await.expect("the buffer has room");
+                assert_eq!(stream.read(&mut buf).await.is_ok(), read);
+            }
+            assert_eq!(watch.has_broken_chunks(), !read);
+        }
     }
 
     #[tokio::test]

@@ -120,9 +120,14 @@ impl Context {
 
     pub fn key(&self) -> Option<&Arc<KeyRecord>> {
         match self.verdict.as_ref()? {
-            Ok(admission) => admission.key(),
+            Ok(admission) => admission.key().or_else(|| admission.waived()?.key.as_ref()),
             Err(refusal) => refusal.key.as_ref(),
         }
+    }
+
+    /// Whether the outcome is what a route in shadow would have done, and did not.
+    pub fn is_waived(&self) -> bool {
+        self.failure.is_none() && self.admission().is_some_and(|a| a.waived().is_some())
     }
 
     /// Takes back what was allowed: the request turned out to be one that may not pass.
@@ -135,7 +140,10 @@ impl Context {
         match (&self.verdict, self.failure) {
             (Some(Err(refusal)), _) => Outcome::Deny(refusal.denial),
             (_, Some(failure)) => Outcome::Fail(failure),
-            (Some(Ok(_)), None) => Outcome::Allow,
+            (Some(Ok(admission)), None) => match admission.waived() {
+                Some(refusal) => Outcome::Deny(refusal.denial),
+                None => Outcome::Allow,
+            },
             (None, None) => Outcome::Fail(Failure::Internal),
         }
     }

@@ -5,19 +5,47 @@ use std::fmt::Write;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::trace::uuid_value;
+use crate::assertion::{Assertions, Claims};
+use crate::clock;
 use crate::config::IdentityHeader;
 use crate::decision::Admission;
+use crate::key::KeyRecord;
 
 static USER_ID: HeaderName = HeaderName::from_static("x-gatepost-user-id");
 static KEY_ID: HeaderName = HeaderName::from_static("x-gatepost-key-id");
 static KEY_NAME: HeaderName = HeaderName::from_static("x-gatepost-key-name");
 static TIER: HeaderName = HeaderName::from_static("x-gatepost-tier");
 static ENVIRONMENT: HeaderName = HeaderName::from_static("x-gatepost-environment");
+static ASSERTION: HeaderName = HeaderName::from_static("x-gatepost-assertion");
 static PERMISSIONS: HeaderName = HeaderName::from_static("x-gatepost-permissions");
+
+/// Who signs for whom.
+pub struct Signed<'a> {
+    pub assertions: &'a Assertions,
+    pub issuer: &'a str,
+}
+
+impl Signed<'_> {
+    /// The upstream that the route leads to can check it, and no other one takes it.
+    fn of(&self, key: &KeyRecord, admission: &Admission) -> HeaderValue {
+        let claims = Claims {
+            issuer: self.issuer,
+            audience: &admission.route().upstream,
+            key,
+            permissions: admission.matched(),
+        };
+        self.assertions.of(&claims, clock::now())
+    }
+}
 
 /// Sets the identity that `admission` proves; nothing on a public route. Whatever the client sent
 /// under these names is gone already.
-pub fn set_identity(headers: &mut HeaderMap, admission: &Admission, wanted: &[IdentityHeader]) {
+pub fn set_identity(
+    headers: &mut HeaderMap,
+    admission: &Admission,
+    wanted: &[IdentityHeader],
+    signed: &Signed<'_>,
+) {
     let Some(key) = admission.key() else { return };
     headers.insert(&USER_ID, uuid_value(key.owner.id));
     headers.insert(&KEY_ID, uuid_value(key.id));
@@ -36,6 +64,9 @@ pub fn set_identity(headers: &mut HeaderMap, admission: &Admission, wanted: &[Id
             }
             IdentityHeader::Permissions => {
                 headers.insert(&PERMISSIONS, permissions_value(admission));
+            }
+            IdentityHeader::Assertion => {
+                headers.insert(&ASSERTION, signed.of(key, admission));
             }
         }
     }

@@ -12,7 +12,7 @@ use super::context::Context;
 use super::hygiene::{HOP_BY_HOP, nominated};
 use super::trace::{X_REQUEST_ID, uuid_value};
 use super::{CLIENT_STALL, LocalResponse, Proxy};
-use crate::decision::{Admission, Denial, Standing};
+use crate::decision::{Admission, Denial, Standing, beside_answer};
 
 /// The name of this upstream in the configuration.
 pub const NAME: &str = "management";
@@ -96,6 +96,11 @@ async fn write(session: &mut Session, ctx: &Context, response: LocalResponse) ->
     parts.headers.insert(&X_REQUEST_ID, uuid_value(ctx.request_id));
     for (name, value) in ctx.standing().into_iter().flat_map(Standing::headers) {
         parts.headers.insert(name, value);
+    }
+    if let Some(cors) = ctx.route().and_then(|route| route.options.cors.as_ref()) {
+        for (name, value) in beside_answer(cors, &session.req_header().headers) {
+            parts.headers.append(name, value);
+        }
     }
     let bodiless = session.req_header().method == Method::HEAD
         || parts.status.is_informational()

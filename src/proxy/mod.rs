@@ -5,6 +5,7 @@
 //! [`Admission`].
 
 mod admit;
+mod chunks;
 mod connection;
 mod context;
 mod departure;
@@ -38,6 +39,7 @@ use pingora::server::configuration::ServerConf;
 use pingora::services::ServiceWithDependents;
 use pingora::services::listening::Service;
 
+use crate::assertion::Assertions;
 use crate::decision::Admission;
 use crate::gate::Gate;
 use crate::health::Health;
@@ -59,8 +61,8 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// How long an upgraded connection may be silent.
 const WEBSOCKET_IDLE: Duration = Duration::from_secs(60 * 60);
 
-/// Headers that are added to a request: three of forwarding, two of tracing, six of identity.
-const OUR_HEADERS: usize = 11;
+/// Headers that are added to a request: three of forwarding, two of tracing, seven of identity.
+const OUR_HEADERS: usize = 12;
 
 /// A response that is made in this process.
 pub type LocalResponse = http::Response<UnsyncBoxBody<Bytes, std::io::Error>>;
@@ -80,6 +82,7 @@ pub struct Parts {
     pub recorder: Recorder,
     pub metrics: Arc<Metrics>,
     pub health: Arc<Health>,
+    pub assertions: Arc<Assertions>,
     pub in_process: InProcess,
     /// This node's name in usage records.
     pub node: Arc<str>,
@@ -123,6 +126,7 @@ struct Proxy {
     recorder: Recorder,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
+    assertions: Arc<Assertions>,
     in_process: InProcess,
     node: Arc<str>,
     in_flight: InFlight,
@@ -137,6 +141,7 @@ impl Proxy {
             recorder: parts.recorder,
             metrics: parts.metrics,
             health: parts.health,
+            assertions: parts.assertions,
             in_process: parts.in_process,
             node: parts.node,
             in_flight,

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
@@ -26,12 +27,12 @@ use super::connection::Watch;
 use super::context::Context;
 use super::forwarding::{Origin, address_value, set_forwarded};
 use super::hygiene::{limit_headers, response_fault, response_reserved};
-use super::identity::set_identity;
+use super::identity::{Signed, set_identity};
 use super::trace::{X_REQUEST_ID, set_traceparent, uuid_value};
 use super::{
     OUR_HEADERS, Proxy, WEBSOCKET_IDLE, admit, edit_headers, failure, local, record, respond,
 };
-use crate::decision::{Denial, Failure, Outcome, ProblemAnswer};
+use crate::decision::{CORS_ANSWER, Denial, Failure, Outcome, ProblemAnswer, beside_answer};
 use crate::policy::RouteOptions;
 
 /// Attempts to have one request answered: a second one only where it is safe.
@@ -57,6 +58,10 @@ impl ProxyHttp for Proxy {
         if let Some(admission) = ctx.admission() {
             let request = session.req_header_mut();
             admit::sanitize(request, admission, &policy.credentials, ctx.peer_is_trusted)?;
+            if let Some(headers) = admission.preflight() {
+                respond::preflight(session, headers, ctx.request_id).await?;
+                return Ok(true);
+            }
             if &*admission.route().upstream != local::NAME {
                 return Ok(false);
             }
@@ -79,6 +84,9 @@ impl ProxyHttp for Proxy {
             return Error::e_explain(ErrorType::InternalError, "no admission, no upstream");
         };
         let route = admission.route();
+        if admission.preflight().is_some() {
+            return Error::e_explain(ErrorType::InternalError, "a preflight is never forwarded");
+        }
         let Some(upstream) = ctx.live.upstreams.get(&route.upstream) else {
             return Error::e_explain(ErrorType::InternalError, "the route's upstream is not there");
         };
@@ -101,6 +109,7 @@ impl ProxyHttp for Proxy {
         };
         let upstream = ctx.live.upstreams.get(&admission.route().upstream);
         let wanted = upstream.map_or(&[][..], |upstream| &upstream.identity);
+        let signed = Signed { assertions: &self.assertions, issuer: &ctx.live.policy.realm };
         let digest = session.digest();
         let peer = match digest.and_then(Watch::of) {
             Some(watch) => watch.peer_value(ctx.peer).clone(),
@@ -117,7 +126,7 @@ impl ProxyHttp for Proxy {
             set_forwarded(headers, &origin);
             set_traceparent(headers, ctx.request_id);
             headers.insert(&X_REQUEST_ID, uuid_value(ctx.request_id));
-            set_identity(headers, admission, wanted);
+            set_identity(headers, admission, wanted, &signed);
         });
         Ok(())
     }
@@ -223,8 +232,27 @@ impl ProxyHttp for Proxy {
                 response.insert_header(name, value)?;
             }
         }
+        if let Some(cors) = ctx.route().and_then(|route| route.options.cors.as_ref()) {
+            CORS_ANSWER.iter().for_each(|name| drop(response.remove_header(name)));
+            for (name, value) in beside_answer(cors, &session.req_header().headers) {
+                response.append_header(name, value)?;
+            }
+        }
         if self.health.is_leaving() {
             session.set_keepalive(None);
+        }
+        Ok(())
+    }
+
+    /// Only the answers of gRPC have trailers that get this far.
+    fn upstream_response_trailer_filter(
+        &self,
+        _: &mut Session,
+        trailers: &mut HeaderMap,
+        _: &mut Self::CTX,
+    ) -> Result<()> {
+        for name in response_reserved(trailers, StatusCode::OK) {
+            trailers.remove(name);
         }
         Ok(())
     }
@@ -235,7 +263,11 @@ impl ProxyHttp for Proxy {
         error: &Error,
         ctx: &mut Self::CTX,
     ) -> FailToProxy {
-        let ending = failure::outcome_of(error);
+        let broken = session.digest().and_then(Watch::of).is_some_and(|w| w.has_broken_chunks());
+        let ending = match failure::outcome_of(error) {
+            Outcome::Fail(Failure::ClientGone) if broken => Outcome::Deny(Denial::InvalidRequest),
+            ending => ending,
+        };
         // What we decided ourselves goes before what the framework makes of it.
         if ctx.refusal().is_none() {
             match ending {
@@ -247,7 +279,7 @@ impl ProxyHttp for Proxy {
         log_failure(ctx, error);
         session.set_keepalive(None);
         if ending != Outcome::Fail(Failure::ClientGone) && !respond::is_answered(session) {
-            let answer = self.problem(ctx);
+            let answer = self.problem(ctx, session);
             // A client that left meanwhile has nothing to be told.
             let _ = respond::send(session, answer, ctx.request_id).await;
         }
@@ -282,8 +314,8 @@ impl ProxyHttp for Proxy {
 
 impl Proxy {
     /// What the client is told of a request that was not answered otherwise.
-    fn problem(&self, ctx: &Context) -> ProblemAnswer {
-        match (ctx.refusal(), ctx.failure) {
+    fn problem(&self, ctx: &Context, session: &Session) -> ProblemAnswer {
+        let mut answer = match (ctx.refusal(), ctx.failure) {
             (Some(refusal), _) => {
                 ProblemAnswer::new(refusal, &ctx.live.policy.realm, ctx.request_id)
             }
@@ -293,7 +325,9 @@ impl Proxy {
                 answer.tell(ctx.standing());
                 answer
             }
-        }
+        };
+        respond::tell_browser(&mut answer, ctx.route(), session);
+        answer
     }
 }
 
@@ -307,6 +341,9 @@ fn set_options(peer: &mut HttpPeer, options: &RouteOptions, session: &mut Sessio
     }
     own.read_timeout = timeouts.read.or(own.read_timeout);
     own.write_timeout = timeouts.write.or(own.write_timeout);
+    if options.grpc {
+        own.set_http_version(2, 2);
+    }
     if !options.websocket {
         own.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
     } else if session.as_downstream().is_upgrade_req() {

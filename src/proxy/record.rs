@@ -28,6 +28,7 @@ pub fn record(proxy: &Proxy, session: &Session, ctx: &Context) {
         method: &session.req_header().method,
         status,
         outcome: ctx.outcome(),
+        waived: ctx.is_waived(),
         total: times.total,
         upstream: times.upstream,
     });
@@ -97,6 +98,7 @@ fn log_access(usage: &UsageRecord, session: &Session, ctx: &Context) {
         path = &*usage.path,
         status = usage.status,
         outcome = usage.outcome.code(),
+        shadow = ctx.is_waived().then_some(true),
         attempts = ctx.attempts,
         gateway_us = usage.gateway_time_us,
         upstream_us = usage.upstream_time_us,

@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::*;
+use crate::assertion::Assertions;
 use crate::config::{
     Balance, CacheSettings, LimitSettings, Listen, ProxySettings, Server, StoreSettings, StoreUrl,
     Upstream, UsageSettings,
@@ -173,13 +174,16 @@ async fn open_store(dir: &Path) -> Arc<dyn Store> {
     let url = StoreUrl::Sqlite(dir.join("gatepost.db"));
     store::migrate::up(&url).await.expect("the schema is made");
     let settings = StoreSettings { url, migrate_on_start: true, pool: 1 };
-    let secrets = SecretKeys {
-        current: SecretKey::parse("2f6b1c9e84d07a35b8e1f4029c7d6a5031e8b7f2").expect("a secret"),
-        previous: None,
-    };
-    store::open(&settings, store::Access::Serving, (&secrets).into())
+    store::open(&settings, store::Access::Serving, (&secrets()).into())
         .await
         .expect("the store opens")
+}
+
+fn secrets() -> SecretKeys {
+    SecretKeys {
+        current: SecretKey::parse("2f6b1c9e84d07a35b8e1f4029c7d6a5031e8b7f2").expect("a secret"),
+        previous: None,
+    }
 }
 
 impl Gateway {
@@ -214,6 +218,7 @@ impl Gateway {
             recorder,
             metrics,
             health: Arc::clone(&health),
+            assertions: Arc::new(Assertions::new(&secrets())),
             in_process: echo(),
             node: "test".into(),
         };

@@ -61,6 +61,7 @@ async fn finish(node: Node) {
     if let Err(error) = node.leases.await {
         tracing::error!(%error, "the keeper of quotas ended");
     }
+    let _ = node.presence.await;
     let _ = node.stop_guard.send(true);
     let _ = node.sharing.await;
     let _ = node.stop_management.send(true);

@@ -7,8 +7,10 @@ mod audit_head;
 mod beside;
 mod data_plane;
 mod drain;
+mod key_watch;
 mod memory;
 mod open_store;
+mod presence;
 mod reload;
 mod secrets;
 
@@ -21,6 +23,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::assertion::Assertions;
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::events;
@@ -78,6 +81,8 @@ struct Node {
     usage: JoinHandle<bool>,
     /// Gives back what is leased of quotas when usage stops.
     leases: JoinHandle<()>,
+    /// Tells the store that this node is there, until usage stops.
+    presence: JoinHandle<()>,
     /// Ends only when the store turns out not to fit.
     store_failed: JoinHandle<ServeError>,
     stop_management: watch::Sender<bool>,
@@ -103,7 +108,8 @@ pub fn serve(
     let control = runtime("control", CONTROL_THREADS)?;
     let store = control.block_on(ServingStore::open(&config.store, secrets))?;
     let data = Threads::new(runtime("proxy", config.proxy.threads)?);
-    let node = control.block_on(start(config, source, store, data))?;
+    let assertions = Arc::new(Assertions::new(secrets));
+    let node = control.block_on(start(config, source, store, assertions, data))?;
     listening();
     let stopped = control.block_on(drain::until_stopped(node));
     control.shutdown_timeout(Duration::from_secs(1));
@@ -124,6 +130,7 @@ async fn start(
     config: Config,
     source: Source,
     opened: ServingStore,
+    assertions: Arc<Assertions>,
     data: Threads,
 ) -> Result<Node, ServeError> {
     let store = opened.store.clone();
@@ -154,6 +161,7 @@ async fn start(
     let sharing = tokio::spawn(sharing.run(async move {
         let _ = guard_stopped.wait_for(|stopped| *stopped).await;
     }));
+    tokio::spawn(key_watch::watch(directory.clone(), guard.clone(), metrics.clone()));
     let limits = Limits::new(store.clone(), &config.limits, metrics.clone())?;
     let gate = Arc::new(Gate::new(directory.clone(), guard.clone(), limits.clone()));
 
@@ -175,6 +183,12 @@ async fn start(
         kept.keep(stop, FLUSH_PATIENCE).await;
     });
 
+    let mut leaving = stop_usage.subscribe();
+    let presence = presence::report(directory.clone(), node_name.clone(), async move {
+        let _ = leaving.wait_for(|stopped| *stopped).await;
+    });
+    let presence = tokio::spawn(presence);
+
     let (settings, management_settings) = (config.proxy.clone(), config.management.clone());
     let realm = config.policy.realm.clone();
     let reloader = Reloader::start(
@@ -195,6 +209,7 @@ async fn start(
         recorder: recorder.clone(),
         metrics: metrics.clone(),
         health: health.clone(),
+        assertions: assertions.clone(),
         realm,
         routes: routes_of(reloader.live()),
         limits: limits.clone(),
@@ -214,6 +229,7 @@ async fn start(
         recorder,
         metrics,
         health: health.clone(),
+        assertions,
         in_process: hand_over(app, tokio::runtime::Handle::current()),
         node: node_name,
     };
@@ -227,6 +243,7 @@ async fn start(
         management,
         usage,
         leases,
+        presence,
         store_failed,
         stop_management,
         stop_usage,

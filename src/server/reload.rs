@@ -67,6 +67,7 @@ impl Reloader {
         let content = fingerprint(&source);
         let fixed = fixed(&config);
         let routes = routes(&config);
+        tell_shadow(&config, &metrics);
         let (live, stop) = prepare(config).await?;
         let live = Arc::new(ArcSwap::from_pointee(live));
         metrics.config.loaded(true);
@@ -110,6 +111,7 @@ impl Reloader {
         self.metrics.know(&names);
         let limits = config.limits.clone();
         let (lockout, routes) = (config.lockout.clone(), routes(&config));
+        tell_shadow(&config, &self.metrics);
         let (live, stop) = prepare(config).await?;
         self.limits.reconfigure(&limits);
         self.live.store(Arc::new(live));
@@ -157,6 +159,16 @@ async fn prepare(config: Config) -> Result<(Live, watch::Sender<bool>), String> 
     let (stop, stopped) = watch::channel(false);
     beside::start(background, &stopped).await;
     Ok((live, stop))
+}
+
+/// A gate that stands open is not to be forgotten.
+fn tell_shadow(config: &Config, metrics: &Metrics) {
+    let routes = config.policy.routes().iter().filter(|route| route.options.shadow);
+    let names: Vec<&str> = routes.map(|route| &*route.name).collect();
+    metrics.config.in_shadow.set(i64::try_from(names.len()).unwrap_or(i64::MAX));
+    if !names.is_empty() {
+        tracing::warn!(routes = names.join(", "), "in shadow: refusals are noted, not enforced");
+    }
 }
 
 /// What only a restart changes.

@@ -3,6 +3,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde_json::Value;
+use unicode_normalization::UnicodeNormalization;
 use uuid::Uuid;
 
 use super::{KeyRow, RoleRow, UserRow};
@@ -217,10 +218,10 @@ fn merge(target: &mut Value, patch: Value) {
     }
 }
 
-/// Emails are one whatever their case, in all of Unicode; neither database can be relied on to
-/// know that.
+/// Emails are one whatever their case and spelling, in all of Unicode; neither database can be
+/// relied on to know that.
 pub(super) fn fold_email(email: &str) -> String {
-    email.to_lowercase()
+    email.nfc().collect::<String>().to_lowercase()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{
     Actor, AuditFilter, AuditRow, ChainHead, ChainOrigin, Change, Committed, GroupSums, Grouping,
-    KeptReceipt, KeyCounts, KeyFilter, KeyRow, Order, Page, PageRequest, PermissionRow,
+    KeptReceipt, KeyCounts, KeyFilter, KeyRow, NodeRow, Order, Page, PageRequest, PermissionRow,
     QuotaAccount, QuotaLease, Receipt, Retention, RoleRow, Rollup, RollupFilter, RollupKey,
     SecurityStore, Terms, UsageBatch, UsageFilter, UsagePage, UserFilter, UserRow,
 };
@@ -115,6 +115,15 @@ pub trait Store: SecurityStore {
     /// change: the feed is the truth, this is only a wake-up.
     async fn wait_for_change(&self);
 
+    /// Notes that `node` lives, and that the changes up to number `applied` are effective there.
+    async fn report_node(&self, node: &str, applied: u64) -> Result<(), StoreError>;
+
+    /// Forgets a node that stops.
+    async fn forget_node(&self, node: &str) -> Result<(), StoreError>;
+
+    /// The nodes that have reported within [`NodeRow::LIVE`], by the store's clock.
+    async fn live_nodes(&self) -> Result<Vec<NodeRow>, StoreError>;
+
     async fn user(&self, id: Uuid) -> Result<Option<UserRow>, StoreError>;
     async fn users(
         &self,
@@ -134,6 +143,9 @@ pub trait Store: SecurityStore {
 
     /// How many keys are worth a look, as of `now`.
     async fn key_counts(&self, now: Timestamp) -> Result<KeyCounts, StoreError>;
+
+    /// The tiers that users have, and how many users have each.
+    async fn tiers_in_use(&self) -> Result<Vec<(String, u64)>, StoreError>;
 
     /// Whether anybody who is not deleted holds the role `admin`: false until `bootstrap`.
     async fn has_admin(&self) -> Result<bool, StoreError>;

@@ -6,6 +6,7 @@ mod audit;
 mod chain;
 mod change;
 mod contract;
+mod node;
 mod quota;
 mod rollup;
 mod rows;
@@ -27,13 +28,14 @@ pub use change::{
     UserPatch,
 };
 pub use contract::{FeedEntry, FeedSubject, Instance, Store, StoreError};
+pub use node::NodeRow;
 pub use quota::{QuotaAccount, QuotaHolder, QuotaLease};
 pub use rollup::{
     Dimension, GroupSums, Grouping, Rollup, RollupFilter, RollupKey, Sums, bounds, minute,
 };
 pub use rows::{
-    AuditEntry, AuditFilter, AuditRow, KeyCounts, KeyFilter, KeyRow, Order, Page, PageRequest,
-    PermissionRow, RoleRow, UserFilter, UserRow,
+    Attention, AuditEntry, AuditFilter, AuditRow, KeyCounts, KeyFilter, KeyRow, Order, Page,
+    PageRequest, PermissionRow, RoleRow, UserFilter, UserRow,
 };
 pub use security::{
     AttemptFilter, EventFilter, EventOrder, EventRow, FailedAttempts, LockoutFilter, LockoutRow,

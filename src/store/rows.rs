@@ -145,6 +145,29 @@ pub struct KeyFilter {
     pub never_used: Option<bool>,
     /// Neither made nor used since.
     pub unused_since: Option<Timestamp>,
+    /// Neither revoked, nor disabled, nor expired then.
+    pub working_at: Option<Timestamp>,
+}
+
+/// Why somebody should look at a key that works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attention {
+    NearingExpiry,
+    NeverUsed,
+    Unused,
+}
+
+impl Attention {
+    /// Those that are counted, one by one.
+    pub fn filter(self, now: Timestamp) -> KeyFilter {
+        let (soon, long_ago) = KeyCounts::limits(now);
+        let working = KeyFilter { working_at: Some(now), ..KeyFilter::default() };
+        match self {
+            Attention::NearingExpiry => KeyFilter { expires_before: Some(soon), ..working },
+            Attention::NeverUsed => KeyFilter { never_used: Some(true), ..working },
+            Attention::Unused => KeyFilter { unused_since: Some(long_ago), ..working },
+        }
+    }
 }
 
 /// Keys that work, and those of them that somebody should look at.

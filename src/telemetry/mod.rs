@@ -38,7 +38,7 @@ pub fn init(settings: &LogSettings) -> Logging {
         Err(error) => (EnvFilter::new("info"), Some(error)),
     };
     let subscriber = Registry::default()
-        .with(lines(settings.json, sink.clone()))
+        .with(lines(settings, sink.clone()))
         .with(filter)
         .with(FilterFn::new(wanted(settings.access)));
     if subscriber.try_init().is_ok()
@@ -49,20 +49,17 @@ pub fn init(settings: &LogSettings) -> Logging {
     Logging { sink }
 }
 
-fn lines<S>(json: bool, sink: Sink) -> Box<dyn Layer<S> + Send + Sync>
+fn lines<S>(settings: &LogSettings, sink: Sink) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
     let layer = fmt::layer().with_writer(move || sink.line());
-    if json {
+    let for_people = std::io::stderr().is_terminal();
+    if settings.json.unwrap_or(!for_people) {
         return layer.json().flatten_event(true).boxed();
     }
     // Colours are for people; `NO_COLOR` is heeded by the layer itself.
-    if std::io::stderr().is_terminal() {
-        layer.compact().boxed()
-    } else {
-        layer.compact().with_ansi(false).boxed()
-    }
+    if for_people { layer.compact().boxed() } else { layer.compact().with_ansi(false).boxed() }
 }
 
 /// What passes through, access lines included or not.
@@ -85,7 +82,7 @@ mod tests {
     use super::*;
 
     fn settings(filter: &str) -> LogSettings {
-        LogSettings { filter: filter.into(), json: true, access: true }
+        LogSettings { filter: filter.into(), json: Some(true), access: true }
     }
 
     /// The only test that sets the process's logging.

@@ -12,6 +12,7 @@ use tokio::runtime::Runtime;
 use zeroize::Zeroizing;
 
 use super::connection::{NoAnswer, Server};
+use crate::cli::complain;
 use crate::cli::exit::{Exit, Failed};
 use crate::config::Environment;
 
@@ -23,6 +24,8 @@ pub(super) struct Client {
     server: Server,
     key: Zeroizing<String>,
     runtime: Runtime,
+    /// For changes to be effective on every node.
+    waits: bool,
 }
 
 impl Client {
@@ -35,7 +38,11 @@ impl Client {
             let hint = "it is a scheme and an address, such as http://127.0.0.1:9090";
             Failed::new(Exit::Usage, format!("error: {server} is no server\n  hint: {hint}"))
         })?;
-        Ok(Self { server, key: key(key_file, env)?, runtime: crate::cli::runtime()? })
+        Ok(Self { server, key: key(key_file, env)?, runtime: crate::cli::runtime()?, waits: false })
+    }
+
+    pub(super) fn waiting(self, waits: bool) -> Self {
+        Self { waits, ..self }
     }
 
     pub(super) fn get(&self, path: &str) -> Result<Value, Failed> {
@@ -102,6 +109,7 @@ impl Client {
             if !response.status().is_success() {
                 return Err(refused(response).await);
             }
+            tell_nodes(&response);
             let body = response.into_body().collect().await;
             let body = body.map_err(|error| self.unreachable(&error.into()))?.to_bytes();
             if body.is_empty() {
@@ -122,9 +130,10 @@ impl Client {
             Failed::new(Exit::Usage, "error: the key holds characters that no key has")
         })?;
         key.set_sensitive(true);
+        let wait = if self.waits && method != Method::GET { "?wait=true" } else { "" };
         let mut request = Request::builder()
             .method(method)
-            .uri(path)
+            .uri(format!("{path}{wait}"))
             .header(HOST, self.server.authority())
             .header("x-api-key", key);
         if body.is_some() {
@@ -181,6 +190,13 @@ pub(super) fn segment(text: &str) -> String {
     const ENCODED: &percent_encoding::AsciiSet =
         &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b':');
     utf8_percent_encode(text, ENCODED).to_string()
+}
+
+/// On how many nodes a change is effective, when it was waited for.
+fn tell_nodes(response: &Response<Incoming>) {
+    if let Some(nodes) = response.headers().get("x-gatepost-nodes").and_then(|n| n.to_str().ok()) {
+        complain(&format!("nodes: {nodes}"));
+    }
 }
 
 /// The problem's own words, and the exit code that scripts tell the kinds apart by.

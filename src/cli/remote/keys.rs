@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::client::segment;
 use super::show::Column;
-use super::users::{self, set};
+use super::users::{self, set, set_or_remove};
 use super::{Paging, Session};
 use crate::cli::exit::{Exit, Failed};
 
@@ -39,6 +39,11 @@ pub enum Action {
         environment: Option<String>,
         #[arg(long, value_name = "BOOL")]
         revoked: Option<bool>,
+        #[arg(long, value_name = "BOOL")]
+        disabled: Option<bool>,
+        /// Those that work and should be looked at
+        #[arg(long, value_enum)]
+        attention: Option<Attention>,
         #[command(flatten)]
         paging: Paging,
     },
@@ -66,6 +71,27 @@ pub enum Action {
         #[arg(long, short)]
         quiet: bool,
     },
+    /// Change what is given
+    Update {
+        key: String,
+        #[arg(long)]
+        name: Option<String>,
+        /// Those given replace those of before
+        #[arg(long = "permission", value_name = "PERMISSION")]
+        permissions: Option<Vec<String>>,
+        /// Those given replace those of before; an empty one takes them away
+        #[arg(long = "allowed-ip", value_name = "NETWORK")]
+        allowed_ips: Option<Vec<String>>,
+        /// An empty one takes it away
+        #[arg(long, value_name = "TIME")]
+        expires_at: Option<String>,
+        /// An empty one takes it away
+        #[arg(long)]
+        rate: Option<String>,
+        /// An empty one takes it away
+        #[arg(long)]
+        quota: Option<String>,
+    },
     /// Out of use until it is enabled again
     Disable { key: String },
     /// Back in use
@@ -82,6 +108,25 @@ pub enum Action {
     },
     /// Tell whether the key on stdin works, and whose it is; exit code 7 when it does not
     Verify,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum Attention {
+    /// Ends within two weeks
+    NearingExpiry,
+    NeverUsed,
+    /// Neither made nor used within 90 days
+    Unused,
+}
+
+impl Attention {
+    fn name(self) -> &'static str {
+        match self {
+            Attention::NearingExpiry => "nearing_expiry",
+            Attention::NeverUsed => "never_used",
+            Attention::Unused => "unused",
+        }
+    }
 }
 
 #[derive(clap::Args)]
@@ -125,11 +170,15 @@ impl New {
 pub(super) fn run(session: &Session, action: Action) -> Result<Exit, Failed> {
     let client = &session.client;
     match action {
-        Action::List { user, environment, revoked, paging } => {
+        Action::List { user, environment, revoked, disabled, attention, paging } => {
             let user_id = user.map(|user| users::id(session, &user)).transpose()?;
-            let revoked = revoked.map(|revoked| revoked.to_string());
-            let filters =
-                [("user_id", user_id), ("environment", environment), ("revoked", revoked)];
+            let filters = [
+                ("user_id", user_id),
+                ("environment", environment),
+                ("revoked", revoked.map(|revoked| revoked.to_string())),
+                ("disabled", disabled.map(|disabled| disabled.to_string())),
+                ("attention", attention.map(|why| why.name().to_owned())),
+            ];
             session.rows(client.list(PATH, &filters, paging.limit)?, COLUMNS)
         }
         Action::Show { key, days } => show(session, &key, days),
@@ -145,6 +194,18 @@ pub(super) fn run(session: &Session, action: Action) -> Result<Exit, Failed> {
             }
             let body = json!({ "overlap": overlap });
             session.key(client.post(&format!("{path}/rotate"), body)?, quiet)
+        }
+        Action::Update { key, name, permissions, allowed_ips, expires_at, rate, quota } => {
+            let mut body = json!({});
+            set(&mut body, "name", name);
+            set(&mut body, "permissions", permissions);
+            let networks = |nets: Vec<String>| nets.into_iter().filter(|net| !net.is_empty());
+            let allowed_ips = allowed_ips.map(|nets| networks(nets).collect::<Vec<_>>());
+            set(&mut body, "allowed_ips", allowed_ips);
+            set_or_remove(&mut body, "expires_at", expires_at);
+            set_or_remove(&mut body, "rate", rate);
+            set_or_remove(&mut body, "quota", quota);
+            session.one(&client.patch(&path(session, &key)?, body)?)
         }
         Action::Disable { key } => {
             let path = path(session, &key)?;

@@ -89,6 +89,15 @@ pub enum Format {
     Ndjson,
 }
 
+impl Format {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Format::Csv => "csv",
+            Format::Ndjson => "ndjson",
+        }
+    }
+}
+
 #[derive(clap::Args)]
 pub struct Filter {
     #[arg(long, value_enum, default_value_t = Kind::Audit)]
@@ -135,12 +144,8 @@ pub(super) fn run(session: &Session, action: Action) -> Result<Exit, Failed> {
             session.rows(session.client.list(PATH, &filters, paging.limit)?, columns)
         }
         Action::Export { format, filter } => {
-            let format = match format {
-                Format::Csv => "csv",
-                Format::Ndjson => "ndjson",
-            };
             let mut parameters = filter.parameters(session)?;
-            parameters.push(("format", Some(format.to_owned())));
+            parameters.push(("format", Some(format.name().to_owned())));
             let path = format!("{PATH}/export?{}", query(parameters.iter()));
             session.client.download(&path, &mut std::io::stdout().lock())?;
             Ok(Exit::Ok)

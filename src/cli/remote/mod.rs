@@ -1,4 +1,4 @@
-//! Administration over the management API: `users`, `roles`, `permissions`, `keys`, `logs`.
+//! Administration over the management API: `users`, `roles`, `permissions`, `keys`, `usage`, `logs`.
 //!
 //! | file | what lives there |
 //! |---|---|
@@ -16,6 +16,7 @@ mod logs;
 mod permissions;
 mod roles;
 mod show;
+mod usage;
 mod users;
 
 use std::path::PathBuf;
@@ -55,6 +56,13 @@ pub enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// Requests, counted
+    Usage {
+        #[command(subcommand)]
+        action: Option<usage::Action>,
+        #[command(flatten)]
+        options: Options,
+    },
     /// Changes, security events and requests
     Logs {
         #[command(subcommand)]
@@ -79,6 +87,9 @@ pub struct Options {
     /// Do not ask before something is destroyed
     #[arg(long, global = true)]
     yes: bool,
+    /// Wait until a change is effective on every node
+    #[arg(long, global = true)]
+    wait: bool,
 }
 
 /// What every command works with.
@@ -96,6 +107,9 @@ pub fn run(command: Command, env: &Environment) -> Result<Exit, Failed> {
             permissions::run(&options.session(env)?, action)
         }
         Command::Keys { action, options } => keys::run(&options.session(env)?, action),
+        Command::Usage { action, options } => {
+            usage::run(&options.session(env)?, action.unwrap_or_default())
+        }
         Command::Logs { action, options } => logs::run(&options.session(env)?, action),
     }
 }
@@ -103,6 +117,7 @@ pub fn run(command: Command, env: &Environment) -> Result<Exit, Failed> {
 impl Options {
     fn session(&self, env: &Environment) -> Result<Session, Failed> {
         let client = Client::new(&self.server, self.key_file.as_deref(), env)?;
+        let client = client.waiting(self.wait);
         Ok(Session { client, output: self.output, yes: self.yes })
     }
 }

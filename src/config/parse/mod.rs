@@ -24,13 +24,21 @@ pub(super) fn nearest<'c>(
     word: &str,
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<String> {
+    nearest_name(word, candidates).map(|name| format!("did you mean `{name}`?"))
+}
+
+/// The candidate that is most like `word`, if one is.
+pub(super) fn nearest_name<'c>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+) -> Option<&'c str> {
     let word: String = word.chars().take(COMPARED).flat_map(char::to_lowercase).collect();
     candidates
         .into_iter()
         .map(|candidate| (likeness(&word, &candidate.to_lowercase()), candidate))
         .filter(|(likeness, _)| *likeness > ALIKE)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, candidate)| format!("did you mean `{candidate}`?"))
+        .map(|(_, candidate)| candidate)
 }
 
 /// One slip of a finger makes two words alike, however short they are.

@@ -122,16 +122,20 @@ impl<'d> Reader<'d> {
     pub(super) fn line_and_column(&self, at: &Place) -> Option<(usize, usize)> {
         match at {
             Place::At(offset) => Some(self.document.lines.place(*offset)),
-            Place::File | Place::Variable(_) => None,
+            // What is missing is missing from the first line on.
+            Place::File => Some((1, 1)),
+            Place::Variable(_) => None,
         }
     }
 
     /// A place in words, to point at it from another.
     pub(super) fn locate(&self, at: &Place) -> String {
-        match (at, self.line_and_column(at)) {
-            (_, Some((line, column))) => format!("at {line}:{column}"),
-            (Place::Variable(name), None) => format!("in {name}"),
-            (_, None) => "in this file".into(),
+        match at {
+            Place::Variable(name) => format!("in {name}"),
+            Place::File | Place::At(_) => {
+                let (line, column) = self.line_and_column(at).unwrap_or((1, 1));
+                format!("at {line}:{column}")
+            }
         }
     }
 

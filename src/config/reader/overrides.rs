@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use std::io::Read;
 
 use crate::config::Environment;
-use crate::config::parse::nearest;
+use crate::config::parse::nearest_name;
 
 const PREFIX: &str = "GATEPOST_";
 
@@ -68,8 +68,14 @@ impl<'e> Overrides<'e> {
     pub(super) fn unknown(&self) -> Vec<(String, Option<String>)> {
         let asked = self.asked.borrow();
         let ours = self.environment.keys().filter(|name| name.starts_with(PREFIX));
+        // What all of them begin with makes no two of them alike.
+        let known = || asked.iter().filter_map(|name| name.strip_prefix(PREFIX));
+        let hint = |name: &str| {
+            let meant = nearest_name(name.strip_prefix(PREFIX)?, known())?;
+            Some(format!("did you mean `{PREFIX}{meant}`?"))
+        };
         ours.filter(|name| !asked.contains(*name) && !COMMAND_LINE.contains(&name.as_str()))
-            .map(|name| (name.clone(), nearest(name, asked.iter().map(String::as_str))))
+            .map(|name| (name.clone(), hint(name)))
             .collect()
     }
 }

@@ -16,19 +16,22 @@ const MAX_THREADS: u64 = 1024;
 /// More connections than a process may have files.
 const MANY_CONNECTIONS: u64 = 1 << 20;
 
-/// `[proxy]`: its settings, and what it says about credentials and the realm, which are the
-/// policy's.
+/// `[proxy]`: its settings, and what it says about the policy.
 pub struct Proxy {
     pub settings: ProxySettings,
+    pub for_routes: ForRoutes,
+}
+
+pub struct ForRoutes {
     pub credentials: CredentialRules,
     pub realm: Box<str>,
+    /// Otherwise every route is in shadow.
+    pub enforce: bool,
 }
 
 /// Relative paths are relative to `folder`.
 pub fn proxy(root: &mut Section<'_>, folder: &Path) -> Proxy {
     let mut proxy = root.section("proxy");
-    // The verdict is computed and recorded, but lets everything pass.
-    proxy.not_yet("enforce", |value| value.flag().filter(|enforce| !enforce));
     Proxy {
         settings: ProxySettings {
             listen: listen(&mut proxy, folder),
@@ -46,9 +49,22 @@ pub fn proxy(root: &mut Section<'_>, folder: &Path) -> Proxy {
                 .map_or_else(defaults::threads, |threads| threads as usize),
             keepalive: proxy.read("keepalive", duration).unwrap_or(defaults::KEEPALIVE),
         },
-        credentials: credentials(&mut proxy),
-        realm: proxy.read("realm", realm).unwrap_or_else(|| defaults::REALM.into()),
+        for_routes: ForRoutes {
+            credentials: credentials(&mut proxy),
+            realm: proxy.read("realm", realm).unwrap_or_else(|| defaults::REALM.into()),
+            enforce: enforce(&mut proxy),
+        },
     }
+}
+
+fn enforce(proxy: &mut Section<'_>) -> bool {
+    let Some(value) = proxy.take("enforce").filter(|value| value.flag() == Some(false)) else {
+        return true;
+    };
+    let message = "every route is in shadow: refusals are noted, and every request passes";
+    let hint = "remove `enforce` when the noted refusals are the right ones";
+    value.reader().warn(value.at(), message, Some(hint.into()));
+    false
 }
 
 fn listen(proxy: &mut Section<'_>, folder: &Path) -> Vec<Listen> {

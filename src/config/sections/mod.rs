@@ -2,10 +2,12 @@
 //! given up, so that every mistake in it is told.
 
 mod conflicts;
+mod cors;
 pub(super) mod later;
 pub(super) mod limits;
 pub(super) mod listeners;
 pub(super) mod lockout;
+mod options;
 pub(super) mod routes;
 pub(super) mod services;
 pub(super) mod store;

@@ -4,27 +4,25 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::conflicts::Conflicts;
+use super::listeners::ForRoutes;
+use super::options::{Setting, options};
 use super::upstreams::{MANAGEMENT, Upstreams};
-use crate::config::parse::{
-    duration, entry_name, environment, host, method, nearest, nothing_empty, path, permission,
-    rate, size,
-};
+use crate::config::parse::{entry_name, host, method, nearest, nothing_empty, path, permission};
 use crate::config::reader::{Fault, Place, Section, Value};
 use crate::key::Permission;
-use crate::policy::{Access, CredentialRules, MethodSet, Policy, Requirement, Route, RouteOptions};
+use crate::policy::{Access, MethodSet, Policy, Requirement, Route};
 
 /// The policy, if it can be made.
 pub fn policy(
     root: &mut Section<'_>,
     upstreams: &Upstreams<'_>,
-    credentials: CredentialRules,
-    realm: &str,
+    proxy: ForRoutes,
 ) -> Option<Policy> {
-    let routes = routes(root, upstreams);
+    let routes = routes(root, upstreams, proxy.enforce);
     let (places, routes): (Vec<Place>, Vec<Route>) = routes.into_iter().unzip();
     let names: Vec<Arc<str>> = routes.iter().map(|route| route.name.clone()).collect();
     let judge = Conflicts { reader: root.reader(), places, names };
-    let (policy, conflicts) = match Policy::new(routes, credentials, realm) {
+    let (policy, conflicts) = match Policy::new(routes, proxy.credentials, &proxy.realm) {
         Ok(policy) => {
             let warnings = policy.warnings();
             (Some(policy), warnings)
@@ -36,7 +34,7 @@ pub fn policy(
 }
 
 /// The routes that are right, and where they stand.
-fn routes(root: &mut Section<'_>, upstreams: &Upstreams<'_>) -> Vec<(Place, Route)> {
+fn routes(root: &mut Section<'_>, upstreams: &Upstreams<'_>, enforce: bool) -> Vec<(Place, Route)> {
     let entries = root.entries("routes");
     if entries.is_empty() {
         let hint = "for example [[routes]] with name, path, require and upstream";
@@ -46,7 +44,7 @@ fn routes(root: &mut Section<'_>, upstreams: &Upstreams<'_>) -> Vec<(Place, Rout
     let mut routes = Vec::new();
     for mut entry in entries {
         let at = entry.at().clone();
-        routes.extend(route(&mut entry, upstreams, &mut names).map(|route| (at, route)));
+        routes.extend(route(&mut entry, upstreams, &mut names, enforce).map(|route| (at, route)));
     }
     for (name, place) in &upstreams.names {
         // A route that could not be read may well have led there.
@@ -66,7 +64,12 @@ struct Names {
     upstreams: BTreeSet<Box<str>>,
 }
 
-fn route(entry: &mut Section<'_>, upstreams: &Upstreams<'_>, names: &mut Names) -> Option<Route> {
+fn route(
+    entry: &mut Section<'_>,
+    upstreams: &Upstreams<'_>,
+    names: &mut Names,
+    enforce: bool,
+) -> Option<Route> {
     let name = route_name(entry, names);
     let path = entry.require("path", "\"/api/v1/orders/{id}\"").and_then(|v| v.parse(path));
     let methods = methods(entry);
@@ -74,7 +77,8 @@ fn route(entry: &mut Section<'_>, upstreams: &Upstreams<'_>, names: &mut Names) 
     let access = access(entry);
     let upstream = upstream(entry, upstreams);
     names.upstreams.extend(upstream.clone());
-    let options = options(entry);
+    let setting = Setting { path: path.as_ref(), upstream: upstream.as_deref(), enforce };
+    let options = options(entry, &setting);
     Some(Route {
         name: name?,
         path: path?,
@@ -166,37 +170,4 @@ fn upstream(entry: &mut Section<'_>, upstreams: &Upstreams<'_>) -> Option<Box<st
         .unwrap_or_else(|| format!("known are {}", known().collect::<Vec<_>>().join(", ")));
     value.reader().absent(value.at(), message, Some(hint));
     None
-}
-
-fn options(entry: &mut Section<'_>) -> RouteOptions {
-    entry.not_yet("cors", |value| cors(value.table()?));
-    entry.not_yet("shadow", |value| value.flag().filter(|on| *on));
-    entry.not_yet("allow_encoded_slash", |value| value.flag().filter(|on| *on));
-    entry.not_yet("allow_semicolon", |value| value.flag().filter(|on| *on));
-    let mut options = RouteOptions {
-        websocket: entry.flag("websocket").unwrap_or(false),
-        environments: entry.list("environments", environment).unwrap_or_default().into(),
-        max_body: entry.read("max_body", size),
-        rate: entry.read("rate", rate),
-        forward_key: entry.flag("forward_key").unwrap_or(false),
-        // On a route of the operator, `admin` is a name like any other.
-        admin_suffices: false,
-        ..RouteOptions::default()
-    };
-    if let Some(mut table) = entry.table("timeouts") {
-        options.timeouts.connect = table.read("connect", duration);
-        options.timeouts.read = table.read("read", duration);
-        options.timeouts.write = table.read("write", duration);
-    }
-    options
-}
-
-/// Who may call from a browser, and how.
-fn cors(mut table: Section<'_>) -> Option<()> {
-    table.list("origins", nothing_empty);
-    table.list("methods", method);
-    table.list("headers", nothing_empty);
-    table.read("max_age", duration);
-    table.flag("credentials");
-    Some(())
 }

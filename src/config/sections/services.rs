@@ -81,7 +81,7 @@ pub fn log(root: &mut Section<'_>) -> LogSettings {
     let mut log = root.section("log");
     LogSettings {
         filter: log.read("filter", filter).unwrap_or_else(|| defaults::FILTER.into()),
-        json: log.flag("json").unwrap_or(true),
+        json: log.flag("json"),
         access: log.flag("access").unwrap_or(true),
     }
 }

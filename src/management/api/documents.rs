@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 
 use crate::management::openapi;
-use crate::management::wire::{Answer, ApiError, Named};
+use crate::management::plane::Plane;
+use crate::management::wire::{Answer, ApiError, Named, ok};
 
 /// Scripts and styles of this listener alone. Swagger UI draws its icons from `data:` images and
 /// sets single styles on elements; it needs no inline script.
@@ -42,6 +44,11 @@ const START: &str = r##"SwaggerUIBundle({
 
 pub async fn document() -> Answer {
     Ok(Json(openapi::document()).into_response())
+}
+
+/// What the assertions that upstreams get are checked with.
+pub async fn key_set(State(plane): State<Plane>) -> Answer {
+    ok(plane.parts.assertions.key_set())
 }
 
 pub async fn page() -> Answer {

@@ -1,12 +1,16 @@
 //! What a key is, to whoever holds it.
 
+use axum::extract::State;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::clock;
+use crate::decision::Standing;
 use crate::key::{Grants, KeyRecord, Pattern};
 use crate::management::caller::Caller;
+use crate::management::plane::{ControlPlane, Plane};
 use crate::management::wire::{Answer, ok};
 
 #[derive(Serialize)]
@@ -15,6 +19,8 @@ pub struct Profile<'a> {
     key: Key<'a>,
     /// What the key may do: its own permissions, as far as its owner's roles grant them.
     permissions: Vec<String>,
+    /// Where the user and the key stand with their limits; none is no limit.
+    limits: Vec<Limit>,
 }
 
 #[derive(Serialize)]
@@ -36,12 +42,41 @@ struct Key<'a> {
     expires_at: Option<Timestamp>,
 }
 
-pub async fn read(caller: Caller) -> Answer {
-    ok(Profile::of(&caller.key))
+/// Where somebody stands with one limit, as far as this node knows.
+#[derive(Serialize)]
+pub struct Limit {
+    limit: &'static str,
+    /// So many requests …
+    count: u64,
+    /// … in so much time.
+    window_seconds: u64,
+    remaining: u64,
+    reset_seconds: u64,
+}
+
+impl From<Standing> for Limit {
+    fn from(standing: Standing) -> Self {
+        Self {
+            limit: standing.limit.as_str(),
+            count: standing.count,
+            window_seconds: standing.window.as_secs(),
+            remaining: standing.remaining,
+            reset_seconds: standing.reset_seconds(),
+        }
+    }
+}
+
+pub async fn read(State(plane): State<Plane>, caller: Caller) -> Answer {
+    ok(Profile::of(&caller.key, &plane))
+}
+
+/// Where whoever holds `key` stands with their limits.
+pub fn limits(key: &KeyRecord, plane: &ControlPlane) -> Vec<Limit> {
+    plane.parts.limits.standings(key, clock::now()).into_iter().map(Limit::from).collect()
 }
 
 impl<'a> Profile<'a> {
-    pub fn of(key: &'a KeyRecord) -> Self {
+    pub fn of(key: &'a KeyRecord, plane: &ControlPlane) -> Self {
         let owner = &key.owner;
         Self {
             user: User {
@@ -59,6 +94,7 @@ impl<'a> Profile<'a> {
                 expires_at: key.expires_at,
             },
             permissions: intersection(&key.permissions, &owner.grants),
+            limits: limits(key, plane),
         }
     }
 }

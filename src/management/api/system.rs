@@ -7,7 +7,7 @@ use crate::clock;
 use crate::key::Permission;
 use crate::management::plane::{ControlPlane, Plane};
 use crate::management::wire::{Answer, ApiError, ok};
-use crate::store::KeyCounts;
+use crate::store::{KeyCounts, NodeRow};
 
 pub async fn config(State(plane): State<Plane>) -> Answer {
     ok(&**plane.parts.running.load())
@@ -26,9 +26,14 @@ struct Diagnostics {
     version: &'static str,
     uptime_seconds: u64,
     store: StoreState,
+    cache: Cache,
+    feed: Feed,
+    nodes: Vec<NodeView>,
     usage_waiting: usize,
     /// Required by routes, and defined by nobody: perhaps mistyped.
     undefined_permissions: Vec<String>,
+    /// Tiers that users have and the configuration has not, so that the default one holds.
+    undefined_tiers: Vec<UndefinedTier>,
     keys: KeyAttention,
 }
 
@@ -38,6 +43,39 @@ struct StoreState {
     /// How long one round trip took.
     ping_seconds: f64,
     newest_change: u64,
+}
+
+#[derive(Serialize)]
+struct Cache {
+    keys: i64,
+}
+
+#[derive(Serialize)]
+struct Feed {
+    /// The last change that is effective here.
+    applied_change: u64,
+    lag_seconds: f64,
+}
+
+#[derive(Serialize)]
+struct UndefinedTier {
+    tier: String,
+    users: u64,
+}
+
+/// A node that serves from this store.
+#[derive(Serialize)]
+struct NodeView {
+    name: String,
+    /// The last change that is effective there.
+    applied_change: u64,
+    silent_seconds: f64,
+}
+
+impl From<NodeRow> for NodeView {
+    fn from(NodeRow { name, applied, silent_for }: NodeRow) -> Self {
+        Self { name, applied_change: applied, silent_seconds: silent_for.as_secs_f64() }
+    }
 }
 
 #[derive(Serialize)]
@@ -64,10 +102,21 @@ pub async fn diagnostics(State(plane): State<Plane>) -> Answer {
         version: env!("CARGO_PKG_VERSION"),
         uptime_seconds: plane.started.elapsed().as_secs(),
         store: store(&plane).await?,
+        cache: Cache { keys: parts.metrics.cache.keys.get() },
+        feed: feed(&plane),
+        nodes: plane.store().live_nodes().await?.into_iter().map(NodeView::from).collect(),
         usage_waiting: parts.recorder.waiting(),
         undefined_permissions: undefined(&plane).await?,
+        undefined_tiers: undefined_tiers(&plane).await?,
         keys: plane.store().key_counts(clock::now()).await?.into(),
     })
+}
+
+fn feed(plane: &ControlPlane) -> Feed {
+    Feed {
+        applied_change: *plane.parts.directory.applied().borrow(),
+        lag_seconds: plane.parts.metrics.feed.lag_seconds(),
+    }
 }
 
 async fn store(plane: &ControlPlane) -> Result<StoreState, ApiError> {
@@ -90,6 +139,13 @@ async fn undefined(plane: &ControlPlane) -> Result<Vec<String>, ApiError> {
         }
     }
     Ok(undefined)
+}
+
+async fn undefined_tiers(plane: &ControlPlane) -> Result<Vec<UndefinedTier>, ApiError> {
+    let known = plane.parts.limits.tier_names();
+    let in_use = plane.store().tiers_in_use().await?.into_iter();
+    let undefined = in_use.filter(|(tier, _)| known.iter().all(|known| **known != **tier));
+    Ok(undefined.map(|(tier, users)| UndefinedTier { tier, users }).collect())
 }
 
 async fn is_undefined(plane: &ControlPlane, permission: &Permission) -> Result<bool, ApiError> {

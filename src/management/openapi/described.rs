@@ -33,7 +33,7 @@ pub(super) struct Good {
 
 const JSON: &str = "application/json";
 const PAGE: [(&str, &str); 2] = [("limit", "Limit"), ("cursor", "Cursor")];
-const KEY_FILTERS: [(&str, &str); 7] = [
+const KEY_FILTERS: [(&str, &str); 8] = [
     ("environment", "Environment"),
     ("lookup_id", "LookupId"),
     ("revoked", "Boolean"),
@@ -41,6 +41,7 @@ const KEY_FILTERS: [(&str, &str); 7] = [
     ("expires_before", "Time"),
     ("never_used", "Boolean"),
     ("unused_since", "Time"),
+    ("attention", "Attention"),
 ];
 
 const COUNTS: [(&str, &str); 6] = [
@@ -86,6 +87,7 @@ pub(super) fn of(operation: &str) -> Described {
         "readyz" => read("Whether this node takes requests", "Health").or(503, "It does not", JSON, "Health"),
         "metrics" => text("Metrics for Prometheus", "text/plain", "Text"),
         "status"  => read("How this node is doing; more with `system:diagnostics`", "Status"),
+        "jwks"    => read("The keys that the assertions for upstreams are checked with (RFC 7517)", "KeySet"),
         "openapi" => read("This document", "Object"),
         "docs"    => text("This document, for people", "text/html", "Text"),
         "docs_file" => text("What the page for people is made of", "text/*", "Text").named("DocsFile"),

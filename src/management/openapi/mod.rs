@@ -27,7 +27,8 @@ pub fn document() -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
             "description": "Users, roles, permissions and API keys. Every change is effective on \
-                            the node that answers, and on all others within a second.",
+                            the node that answers, and on all others within a second; \
+                            with `wait=true` it is answered when it is effective on all.",
         },
         "servers": [{ "url": "/" }],
         "paths": paths,
@@ -99,6 +100,7 @@ fn parameters(operation: &Operation, described: &Described) -> Vec<Value> {
         parameters.push(query);
     }
     if changes(operation, described) {
+        parameters.push(parameter("wait", "query", "Wait"));
         parameters.push(parameter("Idempotency-Key", "header", "IdempotencyKey"));
         if operation.path.contains('{') {
             parameters.push(parameter("If-Match", "header", "ETag"));
@@ -125,7 +127,11 @@ fn changes(operation: &Operation, described: &Described) -> bool {
 fn responses(operation: &Operation, described: &Described) -> Value {
     let mut responses = Map::new();
     for good in &described.good {
-        let (status, response) = good_response(operation, good, described);
+        let (status, mut response) = good_response(operation, good, described);
+        if changes(operation, described) {
+            response["headers"]["X-Gatepost-Nodes"] =
+                string("With `wait`: on how many of the nodes that live it is effective");
+        }
         responses.insert(status, response);
     }
     for (status, errors) in group(errors(operation, described)) {
@@ -134,13 +140,15 @@ fn responses(operation: &Operation, described: &Described) -> Value {
     Value::Object(responses)
 }
 
+fn string(description: &str) -> Value {
+    json!({ "description": description, "schema": { "type": "string" } })
+}
+
 fn good_response(operation: &Operation, good: &Good, described: &Described) -> (String, Value) {
     let mut response = json!({ "description": good.description });
     for (media_type, schema) in &good.content {
         response["content"][*media_type] = media(schema);
     }
-    let string =
-        |description: &str| json!({ "description": description, "schema": { "type": "string" } });
     if good.status == 201 {
         response["headers"]["Location"] = string("Where it is");
     }
@@ -193,6 +201,8 @@ fn errors(operation: &Operation, described: &Described) -> Vec<ApiError> {
         ]);
     }
     if changes(operation, described) {
+        let reason = "must be true or false".into();
+        errors.push(ApiError::InvalidParameter { field: "wait".into(), reason });
         errors.extend(change_errors());
     }
     if operation.name == "reload_config" {

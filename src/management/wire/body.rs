@@ -44,10 +44,19 @@ impl<T: FromMembers, S: Send + Sync> FromRequest<S> for Parsed<T> {
 
 fn is_json(headers: &HeaderMap) -> bool {
     let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = media_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
-    ["application/json", "application/merge-patch+json"]
+    let mut parts = media_type.unwrap_or_default().split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    let is_known = ["application/json", "application/merge-patch+json"]
         .iter()
-        .any(|known| known.eq_ignore_ascii_case(essence))
+        .any(|known| known.eq_ignore_ascii_case(essence));
+    is_known && parts.all(is_utf8)
+}
+
+/// Whether a parameter of a media type leaves JSON what it is: UTF-8 (RFC 8259).
+fn is_utf8(parameter: &str) -> bool {
+    let Some((name, value)) = parameter.split_once('=') else { return true };
+    !name.trim().eq_ignore_ascii_case("charset")
+        || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
 }
 
 /// A whole body, within a size and a time.
@@ -85,12 +94,20 @@ mod tests {
 
     #[tokio::test]
     async fn json_is_taken_under_its_names_alone() {
-        for media_type in
-            ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"]
-        {
+        for media_type in [
+            "application/json",
+            "Application/JSON; charset=\"UTF-8\"",
+            "application/merge-patch+json",
+        ] {
             assert!(send(media_type, "{}").await.is_ok(), "{media_type}");
         }
-        for media_type in ["", "text/plain", "application/x-www-form-urlencoded", "text/json"] {
+        for media_type in [
+            "",
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "text/json",
+            "application/json; charset=utf-16",
+        ] {
             let answer = send(media_type, "{}").await;
             assert!(matches!(answer, Err(ApiError::UnsupportedMediaType)), "{media_type}");
         }

@@ -2,6 +2,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::ApiError;
 
@@ -25,14 +26,13 @@ impl Members {
         json: &[u8],
         read: impl FnOnce(&mut Members) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
-        let mut members: Members = serde_json::from_slice(json).map_err(|error| {
+        let unread: Unread<'_> = serde_json::from_slice(json).map_err(|error| {
             let reason = format!("The body is not what it should be: {error}");
             // The parser repeats what it read, however long that is.
             ApiError::InvalidBody { field: None, reason: reason.chars().take(200).collect() }
         })?;
-        if let Some((name, _)) = members.left.iter().find(|(_, value)| depth(value) >= MAX_DEPTH) {
-            return Err(ApiError::field(&short(name), "is nested too deeply"));
-        }
+        let left: Result<_, _> = unread.0.into_iter().map(read_one).collect();
+        let mut members = Members { left: left?, known: Vec::new() };
         let value = read(&mut members)?;
         match members.left.first() {
             None => Ok(value),
@@ -97,6 +97,18 @@ impl Members {
     }
 }
 
+/// Each by itself, so that what cannot be read is named.
+fn read_one((name, text): (String, &RawValue)) -> Result<(String, Value), ApiError> {
+    let value: Value = serde_json::from_str(text.get()).map_err(|error| {
+        let reason = format!("cannot be read: {error}");
+        ApiError::field(&short(&name), reason.chars().take(200).collect::<String>())
+    })?;
+    if depth(&value) >= MAX_DEPTH {
+        return Err(ApiError::field(&short(&name), "is nested too deeply"));
+    }
+    Ok((name, value))
+}
+
 fn short(name: &str) -> String {
     name.chars().take(64).collect()
 }
@@ -109,8 +121,11 @@ fn depth(value: &Value) -> usize {
     }
 }
 
+/// The members of an object, and what they hold as it is written.
+struct Unread<'a>(Vec<(String, &'a RawValue)>);
+
 /// By hand, because a member given twice must be refused: two parsers would take different ones.
-impl<'de> Deserialize<'de> for Members {
+impl<'de> Deserialize<'de> for Unread<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(MembersVisitor)
     }
@@ -119,15 +134,15 @@ impl<'de> Deserialize<'de> for Members {
 struct MembersVisitor;
 
 impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members;
+    type Value = Unread<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-        let mut left: Vec<(String, Value)> = Vec::new();
-        while let Some((name, value)) = map.next_entry::<String, Value>()? {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unread<'de>, A::Error> {
+        let mut left: Vec<(String, &'de RawValue)> = Vec::new();
+        while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
             if left.len() == MAX_MEMBERS {
                 return Err(A::Error::custom("too many members"));
             }
@@ -136,7 +151,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
             }
             left.push((name, value));
         }
-        Ok(Members { left, known: Vec::new() })
+        Ok(Unread(left))
     }
 }
 
@@ -195,6 +210,14 @@ mod tests {
         let nested = |depth| format!(r#"{{"deep":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
         assert_eq!(refused_field(&nested(40)).as_deref(), Some("deep"));
         // Deeper than the parser itself goes.
-        assert_eq!(refused_field(&nested(10_000)), None);
+        assert_eq!(refused_field(&nested(10_000)).as_deref(), Some("deep"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        for value in ["1e400", "\"\\ud800\"", "[1e999]", "{\"a\":\"\\udfff\"}"] {
+            let json = format!(r#"{{"name":"a","note":{value}}}"#);
+            assert_eq!(refused_field(&json).as_deref(), Some("note"), "{json}");
+        }
     }
 }

@@ -14,7 +14,7 @@ const MAX_LIMIT: usize = 200;
 /// Longer than any id or name that a list is ordered by.
 const MAX_CURSOR: usize = 512;
 
-/// The parameters of a list. Whatever nobody asks for is refused, so that a mistyped filter never
+/// The parameters of a request. Whatever nobody asks for is refused, so that a mistyped filter never
 /// looks like a wide answer.
 pub struct Params {
     left: Vec<(String, String)>,
@@ -45,7 +45,7 @@ impl Params {
             }
             Some((name, _)) => {
                 let known = params.known.join("`, `");
-                Err(invalid(name, format!("is not a parameter of this list: it takes `{known}`")))
+                Err(invalid(name, format!("is not a parameter here: it takes `{known}`")))
             }
         }
     }

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use serde_json::{Number, Value, json};
+use unicode_normalization::UnicodeNormalization;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -19,6 +20,9 @@ const MAX_EMAIL: usize = 254;
 const MAX_ROLE_NAME: usize = 64;
 const MAX_ENTRIES: usize = 100;
 const MAX_METADATA: usize = 4096;
+/// Of the numbers in it that are no integers.
+const LARGEST: f64 = 1e15;
+const SMALLEST: f64 = 1e-15;
 const MAX_KEY: usize = 1024;
 /// A year, in seconds.
 const MAX_DURATION: i64 = 365 * 86_400;
@@ -38,11 +42,11 @@ pub fn text(value: Value) -> Valid<String> {
     line(value, MAX_TEXT)
 }
 
-/// Trimmed, not empty, without control characters, which terminals and logs would obey.
+/// Trimmed, not empty, in one of Unicode's several spellings, and without what terminals and logs
+/// would obey or what makes a text read as another one.
 fn line(value: Value, longest: usize) -> Valid<String> {
-    let text = string(value)?;
-    let text = text.trim();
-    if text.is_empty() {
+    let text: String = string(value)?.trim().nfc().collect();
+    if text.chars().all(is_invisible) {
         return Err("must not be empty".into());
     }
     if text.chars().count() > longest {
@@ -51,7 +55,20 @@ fn line(value: Value, longest: usize) -> Valid<String> {
     if text.contains(char::is_control) {
         return Err("must not hold control characters".into());
     }
-    Ok(text.to_owned())
+    if text.contains(misleads) {
+        return Err("must not hold characters that break lines or turn text around".into());
+    }
+    Ok(text)
+}
+
+/// Line separators, and the embeddings, overrides and isolates of bidirectional text.
+fn misleads(c: char) -> bool {
+    matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Takes no place of its own, so that two texts with and without it look the same.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
 /// Something that mail could be sent to, as far as looking at it can tell.
@@ -61,6 +78,7 @@ pub fn email(value: Value) -> Valid<String> {
         return Err(format!("is longer than {MAX_EMAIL} bytes"));
     }
     let plausible = !text.contains(char::is_whitespace)
+        && !text.contains(is_invisible)
         && text.split_once('@').is_some_and(|(local, domain)| {
             !local.is_empty() && !domain.contains('@') && domain.split('.').all(|l| !l.is_empty())
         });
@@ -120,7 +138,9 @@ pub fn networks(value: Value) -> Valid<Vec<IpNet>> {
 
 /// RFC 3339, to the microsecond, which is what the store keeps.
 pub fn time(value: Value) -> Valid<Timestamp> {
-    parse_time(&string(value)?).ok_or_else(|| "must be a time such as 2030-01-31T12:00:00Z".into())
+    parse_time(&string(value)?).ok_or_else(|| {
+        "must be a time such as 2030-01-31T12:00:00Z, before the last days of 9999".into()
+    })
 }
 
 pub fn parse_time(text: &str) -> Option<Timestamp> {
@@ -177,34 +197,56 @@ pub fn presented_key(value: Value) -> Valid<Zeroizing<String>> {
 fn looks_like_rfc_3339(text: &str) -> bool {
     let bytes = text.as_bytes();
     let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
+    let offset = bytes.strip_suffix(b"Z").is_some() || {
+        let tail = bytes.last_chunk::<6>();
+        tail.is_some_and(|tail| matches!(tail, [b'+' | b'-', _, _, b':', _, _]))
+    };
     separators.iter().all(|&(at, separator)| bytes.get(at) == Some(&separator))
-        && !text.contains('[')
+        && offset
+        && !text.contains(['[', ','])
 }
 
-/// A small JSON object for the operator's own notes.
+/// A small JSON object for the operator's own notes, as every store gives it back.
 pub fn metadata(value: Value) -> Valid<Value> {
     if !value.is_object() {
         return Err("must be an object".into());
     }
-    if value.to_string().len() > MAX_METADATA {
+    if kept_size(&value)? > MAX_METADATA {
         return Err(format!("is larger than {MAX_METADATA} bytes"));
-    }
-    if holds_nul(&value) {
-        return Err("must not hold the character U+0000".into());
     }
     Ok(value)
 }
 
-/// Postgres keeps every text but this one.
-fn holds_nul(value: &Value) -> bool {
+/// As Postgres writes it: with spaces, and numbers digit by digit. It keeps every text but U+0000.
+fn kept_size(value: &Value) -> Valid<usize> {
+    let text = |text: &str| match text.contains('\0') {
+        true => Err("must not hold the character U+0000".to_owned()),
+        false => Ok(json!(text).to_string().len()),
+    };
     match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(holds_nul),
-        Value::Object(members) => {
-            members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value))
+        Value::String(value) => text(value),
+        Value::Number(number) => number_size(number),
+        Value::Array(items) => {
+            items.iter().try_fold(2, |size, item| Ok(size + 2 + kept_size(item)?))
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::Object(members) => members
+            .iter()
+            .try_fold(2, |size, (name, value)| Ok(size + 4 + text(name)? + kept_size(value)?)),
+        Value::Null | Value::Bool(_) => Ok(5),
     }
+}
+
+/// Integers of 64 bits, and what a `double` holds of about as many digits on either side of the
+/// point. Larger integers would lose digits on the way.
+fn number_size(number: &Number) -> Valid<usize> {
+    let value = number.as_f64().unwrap_or(f64::INFINITY);
+    if number.is_i64() || number.is_u64() {
+        return Ok(number.to_string().len());
+    }
+    if value == 0.0 || (SMALLEST..LARGEST).contains(&value.abs()) {
+        return Ok(value.to_string().len() + 2);
+    }
+    Err("must hold no number beyond 1e15, other than integers of 64 bits, or within 1e-15".into())
 }
 
 /// Kept as it was written; a limit that cannot be read must not be accepted.
@@ -250,7 +292,6 @@ fn each<T: PartialEq>(value: Value, parse: impl Fn(Value) -> Valid<T>) -> Valid<
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
 
     use super::*;
 
@@ -258,9 +299,17 @@ mod tests {
     fn names_are_trimmed_and_may_be_in_any_script() {
         assert_eq!(name(json!("  Zoë 王  ")).unwrap(), "Zoë 王");
         assert_eq!(name(json!("王".repeat(200))).unwrap().chars().count(), 200);
-        for wrong in
-            [json!(""), json!("   "), json!("王".repeat(201)), json!("a\u{1b}[31m"), json!(7)]
-        {
+        assert_eq!(name(json!("Zoe\u{308}")).unwrap(), "Zo\u{eb}", "one spelling");
+        for wrong in [
+            json!(""),
+            json!("   "),
+            json!("\u{200b}"),
+            json!("王".repeat(201)),
+            json!("a\u{1b}[31m"),
+            json!("a\u{202e}b"),
+            json!("a\u{2028}b"),
+            json!(7),
+        ] {
             assert!(name(wrong.clone()).is_err(), "{wrong}");
         }
     }
@@ -271,9 +320,19 @@ mod tests {
             assert_eq!(email(json!(right)).unwrap(), right);
         }
         let long = format!("{}@example.com", "a".repeat(250));
-        for wrong in
-            ["", "a", "@b", "a@", "a@b@c", "a b@c", "a@b..c", "a@.b", "a@b\u{0}", long.as_str()]
-        {
+        for wrong in [
+            "",
+            "a",
+            "@b",
+            "a@",
+            "a@b@c",
+            "a b@c",
+            "a@b..c",
+            "a@.b",
+            "a@b\u{0}",
+            "a\u{200b}@b",
+            &long,
+        ] {
             assert!(email(json!(wrong)).is_err(), "{wrong}");
         }
     }
@@ -310,6 +369,11 @@ mod tests {
             "2030-01-31T12:00:00",
             "2030-02-31T12:00:00Z",
             "2030-01-31T12:00:00Z[UTC]",
+            "2030-01-31T12:00:00+0200",
+            "2030-01-31T12:00:00+02",
+            "2030-01-31T12:00:00,5Z",
+            "2030-01-31T24:00:00Z",
+            "9999-12-31T23:59:59Z",
             "tomorrow",
         ] {
             assert!(time(json!(wrong)).is_err(), "{wrong}");
@@ -337,8 +401,15 @@ mod tests {
             json!({"x": "y".repeat(5000)}),
             json!({"x": ["\u{0}"]}),
             json!({"\u{0}": 1}),
+            json!({"x": 1e15}),
+            json!({"x": [-1.79e308]}),
+            json!({"x": vec![1e-15; 300]}),
+            json!({"x": 5e-324}),
         ] {
             assert!(metadata(wrong).is_err());
+        }
+        for right in [json!(u64::MAX), json!(i64::MIN), json!(0.1), json!(1e-15), json!(-0.0)] {
+            assert!(metadata(json!({ "x": right })).is_ok());
         }
     }
 

@@ -17,6 +17,9 @@ const SELECT: &str = "
            last_used_at, metadata, rotated_from, created_by, created_at, updated_at
       FROM api_keys";
 
+const WORKING: &str =
+    "revoked_at IS NULL AND NOT disabled AND (expires_at IS NULL OR expires_at > ?)";
+
 pub(super) async fn find(db: &ClientWrapper, id: Uuid) -> Result<Option<KeyRow>, StoreError> {
     one(db, &format!("{SELECT} WHERE id = $1"), &[&id], read).await
 }
@@ -35,6 +38,7 @@ pub(super) async fn list(
         .and("expires_at < ?", filter.expires_before)
         .and("(last_used_at IS NULL) = ?", filter.never_used)
         .and("coalesce(last_used_at, created_at) < ?", filter.unused_since)
+        .and(WORKING, filter.working_at)
         .and("id > ?", stored::cursor(page.after.as_deref())?)
         .rows(db, "id", page.rows_to_read(), read)
         .await?;

@@ -12,6 +12,7 @@ mod listen;
 mod load;
 mod log;
 pub mod migrate;
+mod nodes;
 mod pool;
 mod query;
 mod quota;
@@ -38,7 +39,7 @@ use self::query::{one, transaction, value};
 use super::migrate::Migration;
 use super::{
     Actor, AuditFilter, AuditRow, ChainHead, ChainKeys, ChainOrigin, Change, Committed, FeedEntry,
-    GroupSums, Grouping, Instance, KeptReceipt, KeyCounts, KeyFilter, KeyRow, Order, Page,
+    GroupSums, Grouping, Instance, KeptReceipt, KeyCounts, KeyFilter, KeyRow, NodeRow, Order, Page,
     PageRequest, PermissionRow, QuotaAccount, QuotaLease, Receipt, Retention, RoleRow, Rollup,
     RollupFilter, RollupKey, Store, StoreError, Terms, UsageBatch, UsageFilter, UsagePage,
     UserFilter, UserRow, stored,
@@ -81,6 +82,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "audit_chain",
         up: include_str!("../../../sql/postgres/0006_audit_chain.up.sql"),
         down: include_str!("../../../sql/postgres/0006_audit_chain.down.sql"),
+    },
+    Migration {
+        version: 7,
+        name: "nodes",
+        up: include_str!("../../../sql/postgres/0007_nodes.up.sql"),
+        down: include_str!("../../../sql/postgres/0007_nodes.down.sql"),
     },
 ];
 
@@ -210,6 +217,18 @@ impl Store for PostgresStore {
         self.changed.notified().await;
     }
 
+    async fn report_node(&self, node: &str, applied: u64) -> Result<(), StoreError> {
+        self.pool.run(MANAGEMENT, async |db| nodes::report(db, node, applied).await).await
+    }
+
+    async fn forget_node(&self, node: &str) -> Result<(), StoreError> {
+        self.pool.run(MANAGEMENT, async |db| nodes::forget(db, node).await).await
+    }
+
+    async fn live_nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
+        self.pool.run(MANAGEMENT, nodes::live).await
+    }
+
     async fn user(&self, id: Uuid) -> Result<Option<UserRow>, StoreError> {
         self.pool.run(MANAGEMENT, async |db| users::find(db, id).await).await
     }
@@ -252,7 +271,11 @@ impl Store for PostgresStore {
     }
 
     async fn key_counts(&self, now: Timestamp) -> Result<KeyCounts, StoreError> {
-        self.pool.run(MANAGEMENT, async |db| keys::counts(db, now).await).await
+        self.bulk(async |db| keys::counts(db, now).await).await
+    }
+
+    async fn tiers_in_use(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.bulk(users::tiers_in_use).await
     }
 
     async fn has_admin(&self) -> Result<bool, StoreError> {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::query::{Select, one, run, value};
+use super::query::{Select, all, one, run, value};
 use crate::store::change::fold_email;
 use crate::store::{
     Actor, NewUser, Page, PageRequest, StoreError, UserFilter, UserPatch, UserRow, stored,
@@ -43,6 +43,14 @@ pub(super) async fn has_admin(db: &ClientWrapper) -> Result<bool, StoreError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM user_roles r JOIN users u ON u.id = r.user_id
                                WHERE r.role = $1 AND u.deleted_at IS NULL)";
     value(db, sql, &[&ADMIN]).await
+}
+
+/// More than any configuration has.
+pub(super) async fn tiers_in_use(db: &ClientWrapper) -> Result<Vec<(String, u64)>, StoreError> {
+    let sql = "SELECT subscription_tier, count(*) FROM users
+                WHERE deleted_at IS NULL AND subscription_tier IS NOT NULL
+                GROUP BY subscription_tier ORDER BY subscription_tier LIMIT 1000";
+    all(db, sql, &[], |row| Ok((row.try_get(0)?, row.try_get::<_, i64>(1)?.unsigned_abs()))).await
 }
 
 pub(super) async fn create(

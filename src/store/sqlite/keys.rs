@@ -17,6 +17,9 @@ const SELECT: &str = "
            created_at, updated_at
       FROM api_keys";
 
+const WORKING: &str =
+    "revoked_at IS NULL AND NOT disabled AND (expires_at IS NULL OR expires_at > ?)";
+
 pub(super) fn find(db: &Connection, id: Uuid) -> Result<Option<KeyRow>, StoreError> {
     one(db, &format!("{SELECT} WHERE id = ?1"), [Id(id)], read)
 }
@@ -36,6 +39,7 @@ pub(super) fn list(
         .and("expires_at < ?", filter.expires_before.map(Micros))
         .and("(last_used_at IS NULL) = ?", filter.never_used)
         .and("coalesce(last_used_at, created_at) < ?", filter.unused_since.map(Micros))
+        .and(WORKING, filter.working_at.map(Micros))
         .and("id > ?", after.map(Id))
         .ordered("id", page.rows_to_read());
     let rows = all(db, &sql, params_from_iter(values), read)?;

@@ -11,6 +11,7 @@ mod lane;
 mod load;
 mod log;
 pub mod migrate;
+mod nodes;
 mod quota;
 mod receipts;
 mod roles;
@@ -36,8 +37,8 @@ use self::values::{Id, one, value};
 use super::migrate::Migration;
 use super::{
     Access, Actor, AuditFilter, AuditRow, ChainHead, ChainKeys, ChainOrigin, Change, Committed,
-    FeedEntry, GroupSums, Grouping, Instance, KeptReceipt, KeyCounts, KeyFilter, KeyRow, Order,
-    Page, PageRequest, PermissionRow, QuotaAccount, QuotaLease, Receipt, Retention, RoleRow,
+    FeedEntry, GroupSums, Grouping, Instance, KeptReceipt, KeyCounts, KeyFilter, KeyRow, NodeRow,
+    Order, Page, PageRequest, PermissionRow, QuotaAccount, QuotaLease, Receipt, Retention, RoleRow,
     Rollup, RollupFilter, RollupKey, Store, StoreError, Terms, UsageBatch, UsageFilter, UsagePage,
     UserFilter, UserRow, stored,
 };
@@ -80,6 +81,12 @@ pub const MIGRATIONS: &[Migration] = &[
         up: include_str!("../../../sql/sqlite/0006_audit_chain.up.sql"),
         down: include_str!("../../../sql/sqlite/0006_audit_chain.down.sql"),
     },
+    Migration {
+        version: 7,
+        name: "nodes",
+        up: include_str!("../../../sql/sqlite/0007_nodes.up.sql"),
+        down: include_str!("../../../sql/sqlite/0007_nodes.down.sql"),
+    },
 ];
 
 /// How long a call may take, its wait in the queue included.
@@ -117,6 +124,9 @@ impl SqliteStore {
                 "migration {} is pending: run `gatepost migrate up`",
                 next.name
             )));
+        }
+        if lock.is_some() {
+            nodes::forget_all(&writer)?;
         }
         let readers = (0..READERS).map(|_| file::open(path)).collect::<Result<_, _>>()?;
         Ok(Self {
@@ -225,6 +235,20 @@ impl Store for SqliteStore {
         self.committed.notified().await;
     }
 
+    async fn report_node(&self, node: &str, applied: u64) -> Result<(), StoreError> {
+        let node = node.to_owned();
+        self.writer.run(PATIENCE, move |db| nodes::report(db, &node, applied)).await
+    }
+
+    async fn forget_node(&self, node: &str) -> Result<(), StoreError> {
+        let node = node.to_owned();
+        self.writer.run(PATIENCE, move |db| nodes::forget(db, &node)).await
+    }
+
+    async fn live_nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
+        self.read(nodes::live).await
+    }
+
     async fn user(&self, id: Uuid) -> Result<Option<UserRow>, StoreError> {
         self.read(move |db| users::find(db, id)).await
     }
@@ -272,7 +296,11 @@ impl Store for SqliteStore {
     }
 
     async fn key_counts(&self, now: Timestamp) -> Result<KeyCounts, StoreError> {
-        self.read(move |db| keys::counts(db, now)).await
+        self.readers.run(BULK_PATIENCE, move |db| keys::counts(db, now)).await
+    }
+
+    async fn tiers_in_use(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.readers.run(BULK_PATIENCE, |db| users::tiers_in_use(db)).await
     }
 
     async fn has_admin(&self) -> Result<bool, StoreError> {

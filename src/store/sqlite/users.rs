@@ -50,6 +50,14 @@ pub(super) fn has_admin(db: &Connection) -> Result<bool, StoreError> {
     )
 }
 
+/// More than any configuration has.
+pub(super) fn tiers_in_use(db: &Connection) -> Result<Vec<(String, u64)>, StoreError> {
+    let sql = "SELECT subscription_tier, count(*) FROM users
+                WHERE deleted_at IS NULL AND subscription_tier IS NOT NULL
+                GROUP BY subscription_tier ORDER BY subscription_tier LIMIT 1000";
+    all(db, sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
 pub(super) fn create(db: &Connection, user: &NewUser, by: &Actor) -> Result<(), StoreError> {
     run(
         db,

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -131,9 +132,59 @@ async fn users_are_found_by_email_and_changed() {
     let shown: Value = serde_json::from_str(&shown).expect("JSON");
     assert_eq!(shown["roles"], json!(["developer"]));
     assert_eq!((&shown["display_name"], &shown["is_locked"]), (&Value::Null, &json!(true)));
-    says(&gateway, &["users", "unlock", ada]);
+    let unlocked = run(&gateway, &["users", "unlock", ada, "--wait"]);
+    let said = String::from_utf8_lossy(&unlocked.stderr).into_owned();
+    assert!(unlocked.status.success() && said.contains("applied=1, live=1"), "{said}");
     says(&gateway, &["users", "delete", ada, "--yes"]);
     assert_eq!(refused(&gateway, &["users", "show", ada]).0, Some(4));
+}
+
+/// What it prints for scripts, once `holds` is true of it: records are counted a moment later.
+async fn counted(gateway: &Gateway, key: &str, words: &[&str], holds: fn(&Value) -> bool) -> Value {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let output = run_as(gateway, key, &[words, &["--output", "json"]].concat());
+        let problem = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{words:?}: {problem}");
+        let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON alone");
+        if holds(&answer) {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "{words:?}: {answer}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn usage_is_told_to_its_owner_and_all_of_it_to_admins() {
+    let gateway = Gateway::start().await;
+    let key = gateway.key(&["orders:read"]).await;
+    for _ in 0..3 {
+        assert_eq!(gateway.status("/api/v1/orders", &key).await, StatusCode::OK);
+    }
+    gateway.send(Method::DELETE, "/api/v1/orders/1", &key).await;
+    let own = ["usage", "own", "--route", "orders"];
+    let own = counted(&gateway, &key.text, &own, |own| own["totals"]["requests"] == 3).await;
+    assert_eq!(own["totals"]["errors"], 0);
+
+    let owner = key.user_id.to_string();
+    let all = ["usage", "all", "--user", &owner, "--by", "outcome"];
+    let all = counted(&gateway, &gateway.admin().text, &all, |all| {
+        all["groups"].as_array().is_some_and(|groups| groups.len() == 2)
+    })
+    .await;
+    assert_eq!(all["groups"][1]["outcome"], "insufficient_permissions", "{all}");
+
+    let table = says(&gateway, &["usage", "all", "--user", &owner, "--by", "route"]);
+    assert!(table.starts_with("ROUTE") && table.contains("order-delete"), "{table}");
+    assert!(says(&gateway, &["usage"]).starts_with("REQUESTS"));
+    let export = says(&gateway, &["usage", "export", "--format", "csv", "--user", &owner]);
+    assert!(export.starts_with("minute,") && export.contains("order-delete"), "{export}");
+
+    let refused = run_as(&gateway, &key.text, &["usage", "all"]);
+    assert_eq!(refused.status.code(), Some(7), "everybody's is for who may see it");
+    let wrong = run_as(&gateway, &key.text, &["usage", "own", "--by", "user"]);
+    assert_eq!(wrong.status.code(), Some(2), "{}", String::from_utf8_lossy(&wrong.stderr));
 }
 
 #[tokio::test]

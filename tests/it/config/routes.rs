@@ -129,15 +129,50 @@ fn lookalike_routes_are_odd() {
 }
 
 #[test]
-fn options_that_are_not_built_yet_are_refused() {
-    for line in [
-        "cors = { origins = [\"https://example.com\"] }",
-        "shadow = true",
-        "allow_encoded_slash = true",
-        "allow_semicolon = true",
-    ] {
-        let told = one_problem(&format!("require = []\n{line}"));
-        assert!(told.contains(" is not available yet"), "{told}");
+fn an_exception_needs_a_path_without_a_rest() {
+    for key in ["allow_encoded_slash", "allow_semicolon"] {
+        routes(&route(&format!("require = []\n{key} = true"))).load();
+        let rest = route(&format!("require = []\n{key} = true")).replace("\"/a\"", "\"/a/{*x}\"");
+        let told = routes(&rest).refused();
+        assert!(told.contains(&format!("`{key}` is impossible on a path")), "{told}");
+        routes(&rest.replace("true", "false")).load();
     }
-    routes(&route("require = []\nshadow = false")).load();
+}
+
+#[test]
+fn who_may_call_from_a_browser_is_said_in_whole() {
+    let cors = |rules: &str| format!("require = []\ncors = {{ {rules} }}");
+    for (rules, told) in [
+        ("", "`origins` is missing"),
+        ("origins = []", "`origins` is empty"),
+        ("origins = [\"app.example.com\"]", "is not an origin"),
+        ("origins = [\"https://app.example.com/\"]", "is not an origin"),
+        ("origins = [\"https://App.example.com\"]", "is not an origin"),
+        ("origins = [\"null\"]", "is not an origin"),
+        ("origins = [\"*\"], credentials = true", "would let any page act for its visitor"),
+        ("origins = [\"*\"], methods = [\"FETCH\"]", "is not a method"),
+        ("origins = [\"*\"], headers = [\"a b\"]", "is not the name of a header"),
+        ("origins = [\"*\"], origin = \"*\"", "did you mean `origins`?"),
+    ] {
+        let problem = one_problem(&cors(rules));
+        assert!(problem.contains(told), "{rules}: {problem}");
+    }
+    routes(&route(&cors("origins = [\"https://a.test:8443\"], credentials = true"))).load();
+}
+
+#[test]
+fn a_route_in_shadow_is_loud() {
+    let told = routes(&route("require = []\nshadow = true")).warned();
+    assert!(told.contains("warning: the route is in shadow"), "{told}");
+    assert_eq!(routes(&route("require = []\nshadow = false")).warned(), "");
+    let local = route("require = []\nshadow = true").replace("\"app\"", "\"management\"");
+    let told = routes(&local).refused();
+    assert!(told.contains("`management` judges every request itself"), "{told}");
+}
+
+#[test]
+fn calls_of_grpc_have_a_route_of_their_own() {
+    routes(&route("require = []\ngrpc = true")).load();
+    let told = one_problem("require = []\ngrpc = true\nwebsocket = true");
+    assert!(told.contains("`grpc` goes neither with `websocket`"), "{told}");
 }

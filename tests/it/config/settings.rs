@@ -93,7 +93,7 @@ fn every_setting_arrives() {
     let day = Duration::from_secs(24 * 3600);
     assert_eq!((config.usage.keep_records, config.usage.keep_rollups), (7 * day, 90 * day));
     assert_eq!(config.log.filter, "gatepost=debug");
-    assert!(!config.log.json && !config.log.access);
+    assert_eq!((config.log.json, config.log.access), (Some(false), false));
 }
 
 #[test]

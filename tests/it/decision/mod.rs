@@ -6,6 +6,7 @@ mod keys;
 mod matrix;
 mod permissions;
 mod problems;
+mod readings;
 mod route_model;
 mod routes;
 mod strip;

@@ -1,8 +1,12 @@
 //! The whole thing: a client, the real program, a real upstream, both stores.
 
+mod assertion;
+mod cors;
 mod drain;
 mod evasion;
+mod exceptions;
 mod first_requests;
+mod grpc;
 mod hygiene;
 mod key_states;
 mod limits;
@@ -12,6 +16,7 @@ mod quotas;
 mod rates;
 mod reload;
 mod revocation;
+mod shadow;
 mod shared_rates;
 mod streaming;
 mod usage;

@@ -2,7 +2,7 @@
 
 use super::arena::{Attack, SMUGGLED, forwarded, get_with, refused, refused_as};
 
-pub const COUNT: usize = 162;
+pub const COUNT: usize = 181;
 
 /// Header lines of a POST that say twice, or unclearly, where its body ends.
 const UNCLEAR: &[&[u8]] = &[
@@ -138,6 +138,26 @@ const CHUNKS: &[&[u8]] = &[
     b";\r\nhello\r\n0\r\n\r\n",
 ];
 
+/// The same, where the framework would go on: refused before the upstream hears of it.
+const LOOSE_CHUNKS: &[&[u8]] = &[
+    b"2 \r\nok\r\n0\r\n\r\n",
+    b"2\t\r\nok\r\n0\r\n\r\n",
+    b" 2\r\nok\r\n0\r\n\r\n",
+    b"+2\r\nok\r\n0\r\n\r\n",
+    b"2\nok\r\n0\r\n\r\n",
+    b"2 ;a\r\nok\r\n0\r\n\r\n",
+    b"2;a\nb\r\nok\r\n0\r\n\r\n",
+    b"2;a=\"\n\"\r\nok\r\n0\r\n\r\n",
+    b"2;a\rb\r\nok\r\n0\r\n\r\n",
+    b"2;a\x00b\r\nok\r\n0\r\n\r\n",
+    b"2\r\nok\n0\r\n\r\n",
+    b"2\r\nok\r\n0\r\nno colon\r\n\r\n",
+    b"2\r\nok\r\n0\r\nX: y\r\n folded\r\n\r\n",
+    b"2\r\nok\r\n0\r\nX: y\n\r\n",
+    b"2\r\nok\r\n0\r\nX : y\r\n\r\n",
+    b"2\r\nok\r\n0\n\n",
+];
+
 const GET_SMUGGLED: &str = "GET /public/smuggled HTTP/1.1\r\nHost: a.example\r\n\r\n";
 
 pub fn attacks() -> Vec<Attack> {
@@ -151,6 +171,11 @@ pub fn attacks() -> Vec<Attack> {
     attacks.extend(versions());
     attacks.extend(expectations());
     attacks.extend(hidden());
+    attacks.extend(LOOSE_CHUNKS.iter().map(|chunks| {
+        let head: &[u8] = b"POST /files/a HTTP/1.1\r\nHost: a.example\r\nX-API-Key: {K}\r\n\
+            Transfer-Encoding: chunked\r\n\r\n";
+        refused_as(400, [head, chunks, GET_SMUGGLED.as_bytes()].concat())
+    }));
     attacks.extend(sizes());
     attacks.extend(fragments());
     attacks
@@ -181,6 +206,10 @@ fn sockets() -> Vec<Attack> {
         refused(socket("GET /socket HTTP/1.1", "Upgrade: websocket\r\nUpgrade: h2c\r\n")),
         refused(socket("GET /socket HTTP/1.1", "Upgrade: websocket, h2c\r\n")),
         refused(socket("POST /socket HTTP/1.1", &format!("Upgrade: websocket\r\n{key}"))),
+        refused(
+            socket("GET /socket HTTP/1.1", &format!("Upgrade: websocket\r\n{key}"))
+                .replace("Connection: Upgrade\r\n", ""),
+        ),
         refused(socket("GET /socket HTTP/1.0", &format!("Upgrade: websocket\r\n{key}"))),
         refused(
             socket(
@@ -218,6 +247,7 @@ fn expectations() -> Vec<Attack> {
     vec![
         forwarded("POST /files/a", post("Expect: 100-continue")),
         forwarded("POST /files/a", post("Expect: 100-Continue")),
+        forwarded("POST /files/a", post("Expect: 100-continue").replace("HTTP/1.1", "HTTP/1.0")),
         refused_as(400, post("Expect: 200-ok")),
         refused_as(400, post("Expect: 100-continue, 100-continue")),
         refused_as(400, post("Expect: 100-continue\r\nExpect: 100-continue")),
@@ -253,6 +283,7 @@ fn hidden() -> Vec<Attack> {
                 .concat(),
         ),
         forwarded("POST /files/a", chunked(b"2;ext=1\r\nok\r\n0\r\n\r\n")),
+        forwarded("POST /files/a", chunked(b"2\r\nok\r\n00;ext\r\nTransfer-Encoding: x\r\n\r\n")),
         forwarded("POST /files/a", chunked(b"02\r\nok\r\n0\r\n\r\n")),
         forwarded(
             "GET /files/a",

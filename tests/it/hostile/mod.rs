@@ -7,6 +7,7 @@
 mod arena;
 mod connections;
 mod credentials;
+mod floods;
 mod framing;
 mod headers;
 mod http2;

@@ -3,10 +3,12 @@
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use super::{judged, on_both_stores};
+use super::{call, judged, on_both_stores};
 use crate::support::gateway::Gateway;
 
 const USERS: &str = "/api/v1/admin/users";
+const ROLES: &str = "/api/v1/admin/roles";
+const KEYS: &str = "/api/v1/admin/api-keys";
 
 async fn a_user_is_made_changed_locked_and_unlocked(gateway: &Gateway) {
     let body = json!({"email": "zo\u{eb}@example.com", "display_name": "Zo\u{eb} \u{738b}"});
@@ -50,6 +52,72 @@ async fn nobody_gives_a_role_that_has_more_than_they_have(gateway: &Gateway) {
     ] {
         let answer = judged(gateway, (method, &path), &helper, body).await;
         assert_eq!(answer, (403, "exceeds_own_permissions".into()), "{path}");
+    }
+}
+
+/// Somebody may do everything that hands out power, and still gets none for themselves.
+async fn whoever_hands_out_power_gets_none(gateway: &Gateway) {
+    let mine = ["users:*", "api_keys:*", "permissions:*", "roles:manage", "orders:read"];
+    let helper = gateway.key(&mine).await;
+    let root = gateway.administer(Method::GET, "/api/v1/profile", None).await;
+    let (root_id, root_key) = (&root["user"]["id"], &root["key"]["id"]);
+    let root_user = format!("{USERS}/{}", root_id.as_str().unwrap());
+    let root_key = format!("{KEYS}/{}", root_key.as_str().unwrap());
+    let me = format!("{USERS}/{}", helper.user_id);
+    let my_role = gateway.administer(Method::GET, &me, None).await["roles"][0].clone();
+    let my_role = format!("{ROLES}/{}", my_role.as_str().unwrap());
+    let role = |permission: &str| json!({"name": "more", "permissions": [permission]});
+    let key = |permission: &str| json!({"name": "more", "permissions": [permission]});
+    let mut import = key("*");
+    import["user_id"] = root_id.clone();
+    import["key_hash"] = json!("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08");
+    let too_much = (403, "exceeds_own_permissions");
+    let stays = (409, "protected");
+    for ((method, path, body), expected) in [
+        ((Method::PATCH, my_role.clone(), json!({"permissions": ["*"]})), too_much),
+        ((Method::PATCH, my_role, json!({"permissions": ["orders:*"]})), too_much),
+        ((Method::POST, ROLES.into(), role("admin")), too_much),
+        ((Method::POST, ROLES.into(), role("*:read")), too_much),
+        ((Method::POST, format!("{me}/roles"), json!({"roles": ["operator"]})), too_much),
+        ((Method::PATCH, me.clone(), json!({"roles": ["admin"]})), too_much),
+        ((Method::POST, format!("{me}/api-keys"), key("orders:delete")), too_much),
+        ((Method::POST, "/api/v1/api-keys".into(), key("*")), too_much),
+        ((Method::POST, format!("{root_user}/api-keys"), key("*")), too_much),
+        ((Method::POST, format!("{KEYS}/import"), import), too_much),
+        ((Method::POST, format!("{root_key}/rotate"), json!({})), too_much),
+        ((Method::PATCH, root_key, json!({"rate": null, "expires_at": null})), too_much),
+        ((Method::PATCH, format!("{ROLES}/developer"), json!({"permissions": []})), stays),
+        ((Method::DELETE, format!("{ROLES}/admin"), json!({})), stays),
+        ((Method::DELETE, "/api/v1/admin/permissions/admin".into(), json!({})), stays),
+        ((Method::POST, format!("{root_user}/lock"), json!({})), stays),
+        ((Method::PATCH, root_user.clone(), json!({"roles": []})), stays),
+        ((Method::DELETE, format!("{root_user}/roles/admin"), json!({})), stays),
+        ((Method::DELETE, root_user, json!({})), stays),
+    ] {
+        let answer = judged(gateway, (method.clone(), &path), &helper, body.clone()).await;
+        assert_eq!((answer.0, &*answer.1), expected, "{method} {path} {body}");
+    }
+    let profile = gateway.manage(Method::GET, "/api/v1/profile", &helper, None).await.1;
+    assert_eq!(profile["permissions"].as_array().map(Vec::len), Some(mine.len()), "{profile}");
+}
+
+async fn methods_and_paths_are_taken_by_the_letter(gateway: &Gateway) {
+    let key = Some(&*gateway.admin().text);
+    for (method, path, expected) in [
+        (Method::HEAD, USERS, 200),
+        (Method::OPTIONS, USERS, 405),
+        (Method::PUT, USERS, 405),
+        (Method::GET, "/api/v1/admin/users/", 404),
+        (Method::GET, "/api/v1/Admin/users", 404),
+        (Method::GET, "/api/v1/admin//users", 400),
+        (Method::GET, "/api/v1/admin/users/7", 404),
+        (Method::GET, "/api/v1/admin/users?role=admin&role=x", 400),
+    ] {
+        let (status, headers, _) = call(gateway, (method.clone(), path), key, &[], None).await;
+        assert_eq!(status.as_u16(), expected, "{method} {path}");
+        if expected == 405 {
+            assert_eq!(headers["allow"], "GET, HEAD, POST", "{method} {path}");
+        }
     }
 }
 
@@ -104,6 +172,28 @@ async fn a_reload_is_effective_when_it_is_answered_and_all_or_nothing(gateway: &
     assert_eq!(gateway.status("/more", &key).await, StatusCode::OK, "the old one goes on");
 }
 
+async fn a_tier_that_is_gone_is_told_of(gateway: &Gateway) {
+    let file = gateway.dir().join("gatepost.toml");
+    let old = std::fs::read_to_string(&file).unwrap();
+    let user = format!("{USERS}/{}", gateway.user(&[]).await);
+    let tier = json!({"subscription_tier": "tiny"});
+    gateway.administer(Method::PATCH, &user, Some(tier.clone())).await;
+    let diagnostics = gateway.administer(Method::GET, "/api/v1/admin/diagnostics", None).await;
+    assert_eq!(diagnostics["undefined_tiers"], json!([]));
+    let config = gateway.administer(Method::GET, "/api/v1/admin/config", None).await;
+    assert_eq!(config["tiers"][0]["rate"]["count"], 1, "{config}");
+    assert_eq!(config["lockout"]["source_failures"], 60_000, "{config}");
+
+    std::fs::write(&file, old.replace("[tiers.tiny]", "[tiers.small]")).unwrap();
+    gateway.administer(Method::POST, "/api/v1/admin/config/reload", None).await;
+    let diagnostics = gateway.administer(Method::GET, "/api/v1/admin/diagnostics", None).await;
+    assert_eq!(diagnostics["undefined_tiers"], json!([{"tier": "tiny", "users": 1}]));
+    assert!(diagnostics["feed"]["lag_seconds"].as_f64() < Some(60.0), "{diagnostics}");
+    assert!(diagnostics["cache"]["keys"].is_u64(), "{diagnostics}");
+    let (status, problem) = gateway.manage(Method::PATCH, &user, gateway.admin(), Some(tier)).await;
+    assert_eq!((status.as_u16(), &problem["field"]), (400, &json!("subscription_tier")));
+}
+
 async fn a_permission_is_defined_read_and_taken_away(gateway: &Gateway) {
     let path = "/api/v1/admin/permissions";
     let body = json!({"name": "orders:read", "category": "orders"});
@@ -119,8 +209,11 @@ on_both_stores!(
     a_user_is_made_changed_locked_and_unlocked,
     the_last_admin_stays,
     nobody_gives_a_role_that_has_more_than_they_have,
+    whoever_hands_out_power_gets_none,
+    methods_and_paths_are_taken_by_the_letter,
     pages_stay_whole_while_keys_are_made,
     the_running_configuration_shows_routes_and_no_secret,
     a_reload_is_effective_when_it_is_answered_and_all_or_nothing,
+    a_tier_that_is_gone_is_told_of,
     a_permission_is_defined_read_and_taken_away,
 );

@@ -4,11 +4,12 @@
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::{OnPostgres, on_both_stores, plan};
+use super::{OnPostgres, call, on_both_stores, plan};
 use crate::support::gateway::{Gateway, Key};
 
 const ORDERS: &str = "/api/v1/orders";
@@ -92,11 +93,16 @@ async fn prepare(gateway: &Gateway, path: &Path, mut subject: Subject) -> Subjec
     subject
 }
 
-async fn walk(gateway: &Gateway, path: &Path, Subject { key, role }: &Subject) {
+async fn walk(gateway: &Gateway, path: &Path, subject: &Subject) {
+    let (method, path, body) = step(path, subject);
+    gateway.administer(method, &path, Some(body)).await;
+}
+
+fn step(path: &Path, Subject { key, role }: &Subject) -> (Method, String, Value) {
     let user = format!("/api/v1/admin/users/{}", key.user_id);
     let own = format!("/api/v1/admin/api-keys/{}", key.id);
     let the_role = format!("/api/v1/admin/roles/{role}");
-    let (method, path, body) = match path.name {
+    match path.name {
         "key patched" => (Method::PATCH, own, json!({"permissions": []})),
         "key widened" => (Method::PATCH, own, json!({"permissions": ["orders:read"]})),
         "key bound to networks" => (Method::PATCH, own, json!({"allowed_ips": ["192.0.2.0/24"]})),
@@ -122,8 +128,7 @@ async fn walk(gateway: &Gateway, path: &Path, Subject { key, role }: &Subject) {
         "tier changed" => (Method::PATCH, user, json!({"subscription_tier": "tiny"})),
         "user deleted" => (Method::DELETE, user, json!({})),
         other => panic!("nobody walks {other}"),
-    };
-    gateway.administer(method, &path, Some(body)).await;
+    }
 }
 
 async fn every_change_is_effective_when_it_is_answered(gateway: &Gateway) {
@@ -141,7 +146,7 @@ async fn every_change_is_effective_when_it_is_answered(gateway: &Gateway) {
     }
 }
 
-on_both_stores!(every_change_is_effective_when_it_is_answered);
+on_both_stores!(every_change_is_effective_when_it_is_answered, alone_a_change_waits_for_nobody);
 
 #[tokio::test]
 async fn every_change_reaches_another_node_within_a_second() {
@@ -153,6 +158,79 @@ async fn every_change_reaches_another_node_within_a_second() {
         walk(&first, path, &subject).await;
         let took = settled(&second, &subject.key, path.after).await;
         assert!(took < Duration::from_secs(1), "{}: it took {took:?}", path.name);
+    }
+}
+
+/// Walks a path and tells what the answer says of the nodes.
+async fn walk_everywhere(gateway: &Gateway, path: &Path, subject: &Subject) -> String {
+    let (method, path, body) = step(path, subject);
+    let (path, key) = (format!("{path}?wait=true"), &gateway.admin().text);
+    let (status, headers, answer) =
+        call(gateway, (method, &path), Some(key), &[], Some(body)).await;
+    assert!(status.is_success(), "{path}: {status}: {answer}");
+    headers["x-gatepost-nodes"].to_str().expect("text").to_owned()
+}
+
+#[tokio::test]
+async fn a_change_that_waits_is_effective_on_all_nodes_when_it_is_answered() {
+    let OnPostgres { gateway: first, database } = OnPostgres::start().await;
+    let mut second = plan().on_postgres(&database.url()).start_beside(&first).await;
+    both_are_known(&first).await;
+    for path in &PATHS {
+        let subject = subject(&first, path).await;
+        settled(&second, &subject.key, path.before).await;
+        let nodes = walk_everywhere(&first, path, &subject).await;
+        assert_eq!(nodes, "applied=2, live=2", "{}", path.name);
+        if path.name == "tier changed" {
+            assert_eq!(outcome(&second, &subject.key).await, ALLOWED, "the one a tiny tier allows");
+        }
+        assert_eq!(outcome(&second, &subject.key).await, path.after, "after {}", path.name);
+    }
+
+    // A node that hangs is waited for, within bounds, and told of.
+    second.signal(Signal::STOP);
+    let disabled = PATHS.iter().find(|path| path.name == "key disabled").expect("a path");
+    let hidden = subject(&first, disabled).await;
+    let since = Instant::now();
+    assert_eq!(walk_everywhere(&first, disabled, &hidden).await, "applied=1, live=2");
+    assert!(since.elapsed() < Duration::from_secs(9), "it took {:?}", since.elapsed());
+    assert_eq!(outcome(&first, &hidden.key).await, disabled.after);
+    second.signal(Signal::CONT);
+    settled(&second, &hidden.key, disabled.after).await;
+
+    // One that leaves is not waited for.
+    second.signal(Signal::TERM);
+    second.ended().await;
+    let last = subject(&first, disabled).await;
+    assert_eq!(walk_everywhere(&first, disabled, &last).await, "applied=1, live=1");
+}
+
+/// A node says that it is there a moment after it is ready.
+async fn both_are_known(gateway: &Gateway) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while nodes(gateway).await != 2 {
+        assert!(Instant::now() < deadline, "the nodes do not know each other");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn nodes(gateway: &Gateway) -> usize {
+    let diagnostics = gateway.administer(Method::GET, "/api/v1/admin/diagnostics", None).await;
+    diagnostics["nodes"].as_array().expect("nodes").len()
+}
+
+async fn alone_a_change_waits_for_nobody(gateway: &Gateway) {
+    for path in PATHS.iter().filter(|path| path.name.starts_with("key ")) {
+        let subject = subject(gateway, path).await;
+        assert_eq!(walk_everywhere(gateway, path, &subject).await, "applied=1, live=1");
+        assert_eq!(outcome(gateway, &subject.key).await, path.after, "after {}", path.name);
+    }
+    for (query, field) in [("wait=soon", "wait"), ("wiat=true", "wiat")] {
+        let path = format!("/api/v1/admin/roles?{query}");
+        let body = json!({"name": "hasty", "permissions": []});
+        let (status, problem) =
+            gateway.manage(Method::POST, &path, gateway.admin(), Some(body)).await;
+        assert_eq!((status.as_u16(), &problem["field"]), (400, &json!(field)), "{problem}");
     }
 }
 

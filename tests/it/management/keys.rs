@@ -1,7 +1,7 @@
 //! Keys: changed, rotated, imported, verified, and never mightier than who makes them.
 
 use reqwest::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{judged, on_both_stores};
@@ -27,6 +27,62 @@ async fn a_patch_changes_what_it_names_and_no_more(gateway: &Gateway) {
     let changed = gateway.administer(Method::PATCH, &path, Some(patch)).await;
     assert!(changed["expires_at"].is_null() && changed["metadata"].is_null(), "{changed}");
     assert_eq!(changed["allowed_ips"], json!([]));
+}
+
+/// Everything that a key can be given.
+fn all_members() -> Value {
+    json!({
+        "name": "Zo\u{eb}'s desk", "permissions": ["orders:*", "users:read"],
+        "environment": "staging", "expires_at": "2099-12-31T23:59:59.123456Z",
+        "allowed_ips": ["10.0.0.0/8", "2001:db8::/32", "127.0.0.1/32"], "rate": "5/s",
+        "quota": "10000/month", "metadata": {"team": "orders", "deep": {"er": [1, null, "x"]}},
+    })
+}
+
+fn holds(answer: &Value, members: &Value, told: &str) {
+    for (name, value) in members.as_object().expect("members") {
+        assert_eq!(&answer[name], value, "{told}: {name}: {answer}");
+    }
+}
+
+async fn every_member_comes_back_however_it_is_read(gateway: &Gateway) {
+    let members = all_members();
+    let user = gateway.user(&["*"]).await;
+    let theirs = format!("/api/v1/admin/users/{user}/api-keys");
+    let made = gateway.administer(Method::POST, &theirs, Some(members.clone())).await;
+    holds(&made, &members, "made");
+    let path = format!("{ALL}/{}", made["id"].as_str().expect("an id"));
+    holds(&gateway.administer(Method::GET, &path, None).await, &members, "read");
+    holds(&gateway.administer(Method::GET, &theirs, None).await["data"][0], &members, "listed");
+
+    let rotated = gateway.administer(Method::POST, &format!("{path}/rotate"), None).await;
+    holds(&rotated, &members, "rotated");
+    let path = format!("{ALL}/{}", rotated["id"].as_str().expect("an id"));
+    holds(&gateway.administer(Method::GET, &path, None).await, &members, "rotated and read");
+
+    let patch = json!({
+        "name": "till", "permissions": [], "expires_at": "2098-01-01T00:00:00Z",
+        "allowed_ips": ["192.0.2.7/32"], "rate": "60/min", "quota": "unlimited",
+        "metadata": {"team": "sales", "deep": null}, "disabled": true,
+    });
+    let mut patched = patch.clone();
+    patched["metadata"] = json!({"team": "sales"});
+    let answer = gateway.administer(Method::PATCH, &path, Some(patch)).await;
+    holds(&answer, &patched, "patched");
+    let read = gateway.administer(Method::GET, &path, None).await;
+    holds(&read, &patched, "patched and read");
+    assert_eq!(read["environment"], "staging");
+
+    let cleared = json!({
+        "expires_at": null, "allowed_ips": null, "rate": null, "quota": null, "metadata": null,
+    });
+    let answer = gateway.administer(Method::PATCH, &path, Some(cleared.clone())).await;
+    let mut gone = cleared;
+    gone["allowed_ips"] = json!([]);
+    holds(&answer, &gone, "cleared");
+    holds(&gateway.administer(Method::GET, &path, None).await, &gone, "cleared and read");
+    let again = gateway.administer(Method::POST, &format!("{path}/rotate"), None).await;
+    assert_eq!(again["disabled"], true, "rotating is no way round being disabled");
 }
 
 async fn a_patch_names_what_is_wrong_with_it(gateway: &Gateway) {
@@ -168,10 +224,22 @@ async fn keys_worth_a_look_are_counted_and_found(gateway: &Gateway) {
     let found = gateway.administer(Method::GET, &path, None).await;
     assert_eq!(found["data"].as_array().map(Vec::len), Some(1), "{found}");
     assert_eq!(found["data"][0]["id"], json!(key.id));
+
+    let noticed = async |why: &str| {
+        let path = format!("{ALL}?attention={why}&user_id={}", key.user_id);
+        let found = gateway.administer(Method::GET, &path, None).await;
+        found["data"].as_array().map(Vec::len)
+    };
+    for (why, count) in [("nearing_expiry", 1), ("never_used", 1), ("unused", 0)] {
+        assert_eq!(noticed(why).await, Some(count), "{why}");
+    }
+    gateway.revoke(&key).await;
+    assert_eq!(noticed("nearing_expiry").await, Some(0), "a dead key needs nobody");
 }
 
 on_both_stores!(
     a_patch_changes_what_it_names_and_no_more,
+    every_member_comes_back_however_it_is_read,
     a_patch_names_what_is_wrong_with_it,
     nobody_makes_a_key_mightier_than_they_are,
     a_key_that_may_only_rotate_gets_no_more_by_rotating,

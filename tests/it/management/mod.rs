@@ -1,11 +1,13 @@
 //! The management API, as people and machines use it: stories on the real binary, on both stores.
 
 mod access;
+mod bodies;
 mod changes;
 mod documents;
 mod effective;
 mod keys;
 mod once;
+mod profile;
 
 use std::sync::OnceLock;
 

@@ -82,6 +82,28 @@ async fn a_webhook_is_told_once_signed_and_again_until_it_listens() {
 }
 
 #[tokio::test]
+async fn a_key_that_ends_soon_is_counted_and_told_of_once() {
+    let mut gateway = plan().start().await;
+    let soon = gatepost::clock::now() + std::time::Duration::from_secs(3600);
+    let key = gateway.key_with(&[], serde_json::json!({"expires_at": soon})).await;
+    for _ in 0..2 {
+        // A node looks when it starts, and from time to time.
+        assert!(gateway.terminate().await.success());
+        gateway.run();
+        gateway.ready().await;
+        until("it is counted", async || {
+            gateway.metric("gatepost_keys{state=\"nearing_expiry\"}").await == 1.0
+        })
+        .await;
+        until("it is told", async || !events(&gateway, "key_expiring").await.is_empty()).await;
+    }
+    let told = events(&gateway, "key_expiring").await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["key_id"], key.id.to_string());
+    assert_eq!(gateway.metric("gatepost_keys{state=\"working\"}").await, 2.0);
+}
+
+#[tokio::test]
 async fn events_are_listed_exported_and_followed() {
     let gateway = plan().start().await;
     let url = format!("http://{}/api/v1/admin/events", gateway.management);

@@ -1,14 +1,14 @@
 use uuid::Uuid;
 
 use super::body::KeyBody;
-use super::view::CreatedKey;
+use super::view::{CreatedKey, KeyView};
 use crate::clock;
 use crate::key::{Digest, Grants, LookupId, MintedKey, Secret};
 use crate::management::caller::Caller;
 use crate::management::plane::ControlPlane;
 use crate::management::power;
 use crate::management::wire::{Answer, ApiError, ShownOnce, created};
-use crate::store::{Actor, Change, NewKey};
+use crate::store::{Change, NewKey};
 
 /// Whose key is made.
 pub(super) struct Owner<'a> {
@@ -29,13 +29,13 @@ pub(super) async fn create(
     let minted = MintedKey::new(&body.environment, &instance.id_key).map_err(ApiError::internal)?;
     let new = new_key(&owner, body, Some(minted.lookup_id), minted.digest);
     let by = plane.commit(Change::CreateKey(new.clone()), caller).await?;
-    show(collection, new, &by, &minted.secret)
+    show(collection, KeyView::of_new(new, &by), &minted.secret)
 }
 
 /// The answer with the key in it.
-pub(super) fn show(collection: &str, new: NewKey, by: &Actor, secret: &Secret) -> Answer {
-    let location = format!("{collection}/{}", new.id);
-    let mut answer = created(&location, CreatedKey::new(new, by, secret))?;
+pub(super) fn show(collection: &str, key: KeyView, secret: &Secret) -> Answer {
+    let location = format!("{collection}/{}", key.id);
+    let mut answer = created(&location, CreatedKey::new(key, secret))?;
     answer.extensions_mut().insert(ShownOnce);
     Ok(answer)
 }

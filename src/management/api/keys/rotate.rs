@@ -2,6 +2,7 @@ use jiff::SignedDuration;
 use uuid::Uuid;
 
 use super::create;
+use super::view::KeyView;
 use crate::clock;
 use crate::key::MintedKey;
 use crate::management::caller::Caller;
@@ -45,5 +46,6 @@ pub(super) async fn rotate(
     };
     let change = Change::RotateKey { id: old.id, new: new.clone(), old_expires_at };
     let by = plane.commit(change, caller).await?;
-    create::show(collection, new, &by, &minted.secret)
+    let key = KeyView::of_new(new, &by).in_place_of(old.disabled);
+    create::show(collection, key, &minted.secret)
 }

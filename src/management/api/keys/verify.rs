@@ -35,7 +35,7 @@ pub async fn verify(
     };
     let denial = key_state(&key, clock::now());
     let code = denial.map(|denial| denial.code());
-    ok(Verified { valid: code.is_none(), code, profile: Some(Profile::of(&key)) })
+    ok(Verified { valid: code.is_none(), code, profile: Some(Profile::of(&key, &plane)) })
 }
 
 async fn find(

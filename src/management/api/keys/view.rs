@@ -9,7 +9,7 @@ use crate::store::{Actor, KeyRow, NewKey};
 /// Everything about a key but its secret, which nobody has any more.
 #[derive(Serialize)]
 pub struct KeyView {
-    id: Uuid,
+    pub(super) id: Uuid,
     lookup_id: Option<String>,
     user_id: Uuid,
     name: String,
@@ -80,6 +80,11 @@ impl KeyView {
         }
         .into()
     }
+
+    /// A key that takes the place of another is out of use if that one was.
+    pub(super) fn in_place_of(self, old_is_disabled: bool) -> Self {
+        Self { disabled: old_is_disabled, ..self }
+    }
 }
 
 /// The one answer that shows a key.
@@ -91,7 +96,7 @@ pub struct CreatedKey<'a> {
 }
 
 impl<'a> CreatedKey<'a> {
-    pub(super) fn new(new: NewKey, by: &Actor, secret: &'a Secret) -> Self {
-        Self { key: KeyView::of_new(new, by), api_key: secret.reveal() }
+    pub(super) fn new(key: KeyView, secret: &'a Secret) -> Self {
+        Self { key, api_key: secret.reveal() }
     }
 }

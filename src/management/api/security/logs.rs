@@ -1,17 +1,14 @@
-use std::io;
-
-use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::response::IntoResponse;
 use http::Uri;
-use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use jiff::Timestamp;
+use serde_json::Value;
 
 use super::view::EventView;
 use crate::lockout::EventKind;
-use crate::management::plane::{ControlPlane, Plane};
-use crate::management::wire::{Answer, ApiError, ListKey, Params, list, parse_id, streamed};
-use crate::store::{EventFilter, EventOrder, PageRequest};
+use crate::management::plane::Plane;
+use crate::management::wire::{
+    Answer, ApiError, AsyncPage, Format, Line, ListKey, Params, list, parse_id, stream,
+};
+use crate::store::{EventFilter, EventOrder, EventRow, PageRequest};
 
 /// Rows that an export reads at a time.
 const PAGE: usize = 200;
@@ -24,79 +21,45 @@ pub async fn list_all(State(plane): State<Plane>, uri: Uri) -> Answer {
     list(page, EventView::new)
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
-    Ndjson,
-    Csv,
-}
-
-/// All of them, the oldest first, a page at a time: no export is ever whole in memory.
+/// All of them, the oldest first.
 pub async fn export(State(plane): State<Plane>, uri: Uri) -> Answer {
-    let (filter, format) = Params::read(&uri, |params| {
-        let format = params.optional("format", "ndjson or csv", |text| match text {
-            "ndjson" => Some(Format::Ndjson),
-            "csv" => Some(Format::Csv),
-            _ => None,
-        })?;
-        Ok((filter(params)?, format.unwrap_or(Format::Ndjson)))
-    })?;
-    let (mime, name) = match format {
-        Format::Ndjson => ("application/x-ndjson", "attachment; filename=\"security.ndjson\""),
-        Format::Csv => ("text/csv; charset=utf-8", "attachment; filename=\"security.csv\""),
-    };
-    // The first page decides whether there is an answer at all.
-    let mut page = PageRequest { limit: PAGE, after: None };
-    let first = lines(&plane, &filter, format, &mut page).await?;
-    let body = streamed(async move |sender| {
-        let header = if format == Format::Csv { EventView::COLUMNS } else { "" };
-        let mut text = format!("{header}{first}");
-        loop {
-            if !text.is_empty() && sender.send(Ok(Bytes::from(text))).await.is_err() {
-                return;
-            }
-            if page.after.is_none() {
-                return;
-            }
-            text = match lines(&plane, &filter, format, &mut page).await {
-                Ok(text) => text,
-                // Broken off, so that half an export is not taken for a whole one.
-                Err(error) => {
-                    let _ = sender.send(Err(io::Error::other(error.code()))).await;
-                    return;
-                }
-            };
-        }
-    });
-    let headers = [(CONTENT_TYPE, mime), (CONTENT_DISPOSITION, name)];
-    Ok((headers, Body::new(body)).into_response())
+    let (filter, format) =
+        Params::read(&uri, |params| Ok((filter(params)?, Format::read(params)?)))?;
+    let columns = COLUMNS.map(|name| (name, Value::Null)).to_vec();
+    let page = PageRequest { limit: PAGE, after: None };
+    stream("security", format, columns, Pages { plane, filter, page: Some(page) }).await
 }
 
-/// The next page as text; `page` goes on to the one after it, if there is one.
-async fn lines(
-    plane: &ControlPlane,
-    filter: &EventFilter,
-    format: Format,
-    page: &mut PageRequest,
-) -> Result<String, ApiError> {
-    let read = plane.store().events(filter, EventOrder::OldestFirst, page).await?;
-    page.after = read.next;
-    let line = |view: EventView| match format {
-        Format::Csv => Ok(view.csv()),
-        Format::Ndjson => {
-            let json = serde_json::to_string(&view).map_err(ApiError::internal)?;
-            Ok(format!("{json}\n"))
-        }
-    };
-    read.rows.into_iter().map(EventView::new).map(line).collect()
+const COLUMNS: [&str; 9] =
+    ["seq", "id", "at", "kind", "node", "user_id", "key_id", "source", "evidence"];
+
+fn line(row: EventRow) -> Line {
+    let mut view = serde_json::to_value(EventView::new(row)).unwrap_or_default();
+    COLUMNS.into_iter().map(|name| (name, view[name].take())).collect()
+}
+
+struct Pages {
+    plane: Plane,
+    filter: EventFilter,
+    /// The one to be read.
+    page: Option<PageRequest>,
+}
+
+impl AsyncPage for Pages {
+    async fn next(&mut self) -> Result<Option<Vec<Line>>, ApiError> {
+        let Some(page) = self.page.take() else { return Ok(None) };
+        let read = self.plane.store().events(&self.filter, EventOrder::OldestFirst, &page).await?;
+        self.page = read.next.map(|after| PageRequest { after: Some(after), ..page });
+        Ok(Some(read.rows.into_iter().map(line).collect()))
+    }
 }
 
 fn filter(params: &mut Params) -> Result<EventFilter, ApiError> {
     params.optional("kind", "security", |text| (text == "security").then_some(()))?;
-    let time = |text: &str| text.parse::<Timestamp>().ok();
     Ok(EventFilter {
         kind: params.optional("event", "the code of an event", EventKind::parse)?,
         user_id: params.optional("user_id", "a user's id", parse_id)?,
-        from: params.optional("from", "a time (RFC 3339)", time)?,
-        to: params.optional("to", "a time (RFC 3339)", time)?,
+        from: params.time("from")?,
+        to: params.time("to")?,
     })
 }

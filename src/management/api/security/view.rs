@@ -98,33 +98,4 @@ impl EventView {
             evidence: row.evidence,
         }
     }
-
-    pub const COLUMNS: &'static str = "seq,id,at,kind,node,user_id,key_id,source,evidence\n";
-
-    /// One line of CSV, in the order of [`COLUMNS`](Self::COLUMNS).
-    pub fn csv(&self) -> String {
-        let id = |id: Option<Uuid>| id.map_or_else(String::new, |id| id.to_string());
-        let fields = [
-            self.seq.to_string(),
-            self.id.to_string(),
-            self.at.to_string(),
-            self.kind.clone(),
-            self.node.clone(),
-            id(self.user_id),
-            id(self.key_id),
-            self.source.clone().unwrap_or_default(),
-            self.evidence.to_string(),
-        ];
-        let mut line = fields.map(|field| quoted(&field)).join(",");
-        line.push('\n');
-        line
-    }
-}
-
-/// RFC 4180.
-fn quoted(field: &str) -> String {
-    match field.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field.to_owned(),
-    }
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::parameters;
+use crate::management::api::profile::{self, Limit};
 use crate::management::caller::Caller;
 use crate::management::plane::Plane;
 use crate::management::wire::{Answer, ApiError, AsyncPage, Format, Line, Params, ok, stream};
@@ -45,6 +46,9 @@ struct Analytics {
     /// When `by` is given: the hundred with the most requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     groups: Option<Vec<Map<String, Value>>>,
+    /// Of one's own usage: where one stands with one's limits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limits: Option<Vec<Limit>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -76,12 +80,13 @@ pub async fn own(State(plane): State<Plane>, caller: Caller, uri: Uri) -> Answer
         return Err(ApiError::NotFound);
     }
     filter.user_id = Some(owner);
-    answer(&plane, filter, step, by).await
+    let limits = profile::limits(&caller.key, &plane);
+    ok(Analytics { limits: Some(limits), ..count(&plane, filter, step, by).await? })
 }
 
 pub async fn read(State(plane): State<Plane>, uri: Uri) -> Answer {
     let (filter, step, by) = Params::read(&uri, |params| read_all(params, ALL))?;
-    answer(&plane, filter, step, by).await
+    ok(count(&plane, filter, step, by).await?)
 }
 
 type By = Option<(&'static str, Dimension)>;
@@ -100,7 +105,12 @@ fn read_all(
     Ok((filter, step, parameters::dimension(params, known)?))
 }
 
-async fn answer(plane: &Plane, filter: RollupFilter, step: Option<i64>, by: By) -> Answer {
+async fn count(
+    plane: &Plane,
+    filter: RollupFilter,
+    step: Option<i64>,
+    by: By,
+) -> Result<Analytics, ApiError> {
     let sums = async |grouping| plane.store().usage_sums(&filter, grouping).await;
     let totals = fold(sums(Grouping::Whole).await?).remove("").unwrap_or_default();
     let mut series = None;
@@ -113,7 +123,8 @@ async fn answer(plane: &Plane, filter: RollupFilter, step: Option<i64>, by: By) 
         let found = fold(sums(Grouping::Top(dimension, MAX_GROUPS)).await?);
         groups = Some(groups_of(found, name));
     }
-    ok(Analytics { from: filter.from, to: filter.to, totals, series, groups })
+    let RollupFilter { from, to, .. } = filter;
+    Ok(Analytics { from, to, totals, series, groups, limits: None })
 }
 
 fn points_of(

@@ -73,7 +73,15 @@ pub(super) fn keys() -> Named {
                 json!({ "api_key": "gp_live_3fK9aTz0Qm1bXy7W_…" }),
             ),
         ),
-        ("Profile", object(profile(), &["user", "key", "permissions"], profile_example())),
+        (
+            "Profile",
+            object(profile(), &["user", "key", "permissions", "limits"], profile_example()),
+        ),
+        ("Limit", limit_standing()),
+        (
+            "Attention",
+            json!({ "enum": ["nearing_expiry", "never_used", "unused"], "description": "Keys that work, and end within two weeks, were never used, or have not been for 90 days", "examples": ["unused"] }),
+        ),
         ("Verified", verified()),
         ("Days", json!({ "type": "integer", "minimum": 1, "maximum": 365, "examples": [30] })),
         ("UnusedPermissions", unused_permissions()),
@@ -100,7 +108,20 @@ fn unused_permissions() -> Value {
 }
 
 fn profile() -> Value {
-    json!({ "user": { "type": "object" }, "key": { "type": "object" }, "permissions": { "type": "array", "items": refer("Pattern") } })
+    let example = profile_example();
+    json!({
+        "user": shown(&example["user"], &["subscription_tier"]),
+        "key": shown(&example["key"], &["lookup_id", "expires_at"]),
+        "permissions": { "type": "array", "items": refer("Pattern") },
+        "limits": { "type": "array", "items": refer("Limit") },
+    })
+}
+
+fn limit_standing() -> Value {
+    shown(
+        &json!({ "limit": "tier-rate", "count": 60, "window_seconds": 60, "remaining": 59, "reset_seconds": 1 }),
+        &[],
+    )
 }
 
 fn profile_example() -> Value {
@@ -108,6 +129,7 @@ fn profile_example() -> Value {
         "user": { "id": ID, "email": "ada@example.com", "subscription_tier": null, "roles": ["order-clerk"] },
         "key": { "id": ID, "lookup_id": "3fK9aTz0Qm1bXy7W", "name": "ci", "environment": "live", "allowed_ips": [], "expires_at": null },
         "permissions": ["orders:read"],
+        "limits": [limit_standing()["examples"][0]],
     })
 }
 

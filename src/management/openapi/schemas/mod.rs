@@ -45,6 +45,10 @@ fn values() -> Named {
         ),
         ("Boolean", json!({ "type": "boolean", "examples": [false] })),
         (
+            "Wait",
+            json!({ "type": "boolean", "description": "Whether to answer when the change is effective on every node that lives, after five seconds at most", "examples": [true] }),
+        ),
+        (
             "FilterText",
             json!({ "type": "string", "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$", "examples": ["ada@example.com"] }),
         ),

@@ -9,8 +9,16 @@ pub(super) fn node() -> Named {
     let diagnostics = json!({
         "node": "gate-1:4711", "version": "0.1.0", "uptime_seconds": 86400,
         "store": { "degraded": false, "ping_seconds": 0.0004, "newest_change": 117 },
+        "cache": { "keys": 12 }, "feed": { "applied_change": 117, "lag_seconds": 0.4 },
+        "nodes": [{ "name": "gate-1:4711", "applied_change": 117, "silent_seconds": 0.8 }],
         "usage_waiting": 0, "undefined_permissions": ["ordrs:read"],
+        "undefined_tiers": [{ "tier": "gold", "users": 2 }],
         "keys": { "working": 12, "nearing_expiry": 1, "never_used": 3, "unused": 2 },
+    });
+    let key = json!({
+        "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA",
+        "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
     });
     vec![
         ("Health", shown(&status, &[])),
@@ -23,6 +31,14 @@ pub(super) fn node() -> Named {
             ),
         ),
         ("Diagnostics", shown(&diagnostics, &[])),
+        (
+            "KeySet",
+            object(
+                json!({ "keys": { "type": "array", "items": shown(&key, &[]) } }),
+                &["keys"],
+                json!({ "keys": [key] }),
+            ),
+        ),
     ]
 }
 
@@ -66,6 +82,7 @@ fn analytics() -> Value {
         json!({
             "from": refer("Time"), "to": refer("Time"),
             "totals": shown(&totals, &["latency_us"]), "series": series, "groups": series,
+            "limits": { "type": "array", "items": refer("Limit") },
         }),
         &["from", "to", "totals"],
         json!({ "from": TIME, "to": TIME, "totals": totals }),

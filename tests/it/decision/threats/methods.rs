@@ -9,9 +9,13 @@ fn connect_trace_and_strangers() {
     assert_eq!(Request::new("PROPFIND", "/public/a").opening(&gateway()), "allow");
 }
 
+fn websocket(request: Request) -> Request {
+    request.header("connection", "keep-alive, Upgrade").header("upgrade", "websocket")
+}
+
 #[test]
 fn an_upgrade_changes_nothing_before_it_is_refused() {
-    let upgrade = |target: &str| Request::get(target).header("upgrade", "websocket");
+    let upgrade = |target: &str| websocket(Request::get(target));
     assert_eq!(upgrade("/api/v1/admin/x").opening(&gateway()), "missing_key");
     assert_eq!(upgrade("/none").opening(&gateway()), "no_route");
     assert_eq!(upgrade("/public/a").opening(&gateway()), "invalid_request");
@@ -20,7 +24,8 @@ fn an_upgrade_changes_nothing_before_it_is_refused() {
 
 #[test]
 fn only_websockets_and_only_from_a_plain_get() {
-    let upgrade = |to: &str| Request::get("/socket").header("upgrade", to);
+    let upgrade =
+        |to: &str| Request::get("/socket").header("connection", "Upgrade").header("upgrade", to);
     assert_eq!(upgrade("WebSocket").opening(&gateway()), "allow");
     for request in [
         upgrade("h2c"),
@@ -28,7 +33,9 @@ fn only_websockets_and_only_from_a_plain_get() {
         upgrade("websocket").header("upgrade", "h2c"),
         upgrade("websocket").header("content-length", "5"),
         upgrade("websocket").header("transfer-encoding", "chunked"),
-        Request::new("POST", "/socket").header("upgrade", "websocket"),
+        websocket(Request::new("POST", "/socket")),
+        Request::get("/socket").header("upgrade", "websocket"),
+        Request::get("/socket").header("upgrade", "websocket").header("connection", "close, x"),
     ] {
         assert_eq!(request.opening(&gateway()), "invalid_request", "{:?}", request.headers);
     }

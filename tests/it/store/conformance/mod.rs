@@ -4,6 +4,7 @@ pub mod audit;
 pub mod bounds;
 pub mod feed;
 pub mod keys;
+pub mod nodes;
 pub mod quotas;
 pub mod roles;
 pub mod terms;
@@ -77,6 +78,7 @@ macro_rules! conformance {
                 without_overlap_the_old_key_is_revoked, rotating_does_not_enable,
                 imported_keys_are_found_by_digest, ids_and_digests_are_unique,
                 keys_are_filtered, a_key_needs_a_living_owner;
+            nodes: a_node_is_live_until_it_leaves, a_node_is_as_far_as_it_said_last;
             quotas: leases_together_never_exceed_the_quota, a_raised_quota_is_leased_at_once,
                 what_is_given_back_can_be_leased_again, what_passed_without_a_lease_counts,
                 periods_and_holders_are_counted_apart, past_periods_are_forgotten;
