@@ -42,7 +42,7 @@ pub(super) struct Inside {
 }
 
 impl Inside {
-    pub fn new(conf: &Arc<ServerConf>, proxy: Proxy) -> Arc<Self> {
+    pub fn new(conf: &Arc<ServerConf>, proxy: Proxy, max_connections: usize) -> Arc<Self> {
         let live = Arc::clone(&proxy.live);
         let settings = live.load().settings.clone();
         let metrics = Arc::clone(&proxy.metrics);
@@ -54,7 +54,7 @@ impl Inside {
         options.h2c = true;
         options.h2_idle_timeout = Some(settings.keepalive);
         proxy.server_options = Some(options);
-        let places = Places::new(settings.max_connections, settings.max_connections_per_source);
+        let places = Places::new(max_connections, settings.max_connections_per_source);
         Arc::new(Self { proxy: Arc::new(proxy), places, settings, live, metrics, departure })
     }
 }

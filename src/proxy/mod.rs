@@ -86,6 +86,8 @@ pub struct Parts {
     pub in_process: InProcess,
     /// This node's name in usage records.
     pub node: Arc<str>,
+    /// Connections at once, in all.
+    pub max_connections: usize,
 }
 
 /// What runs beside the proxy: resolving the names of servers and checking their health.
@@ -105,9 +107,10 @@ pub struct DataPlane {
 /// A listener's certificate is of no use.
 pub fn services(conf: &Arc<ServerConf>, parts: Parts) -> pingora::Result<DataPlane> {
     let settings = parts.live.load().settings.clone();
+    let max_connections = parts.max_connections;
     let proxy = Proxy::new(parts);
     let in_flight = proxy.in_flight.clone();
-    let inside = Inside::new(conf, proxy);
+    let inside = Inside::new(conf, proxy, max_connections);
     let mut services = Vec::with_capacity(settings.listen.len());
     for listen in settings.listen {
         let door = Door::new(&inside, &listen)?;

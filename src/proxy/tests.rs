@@ -221,11 +221,12 @@ impl Gateway {
             assertions: Arc::new(Assertions::new(&secrets())),
             in_process: echo(),
             node: "test".into(),
+            max_connections: 1_000,
         };
         let proxy = Proxy::new(parts);
         let in_flight = proxy.in_flight.clone();
         let (metrics, recorder) = (Arc::clone(&proxy.metrics), proxy.recorder.clone());
-        let inside = Inside::new(&Arc::new(ServerConf::default()), proxy);
+        let inside = Inside::new(&Arc::new(ServerConf::default()), proxy, 1_000);
         let listen =
             Listen { addr: SocketAddr::from(([127, 0, 0, 1], 0)), certificate: None, h2c: false };
         let door = Arc::new(Door::new(&inside, &listen).expect("there is no certificate"));

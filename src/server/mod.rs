@@ -6,6 +6,7 @@
 mod audit_head;
 mod beside;
 mod data_plane;
+mod descriptors;
 mod drain;
 mod key_watch;
 mod memory;
@@ -232,6 +233,7 @@ async fn start(
         assertions,
         in_process: hand_over(app, tokio::runtime::Handle::current()),
         node: node_name,
+        max_connections: descriptors::connections(settings.max_connections),
     };
     let data = DataPlane::start(data, &settings, parts).await?;
     tokio::spawn(reloader.follow());

@@ -2,6 +2,7 @@
 
 mod assertion;
 mod cors;
+mod descriptors;
 mod drain;
 mod evasion;
 mod exceptions;
