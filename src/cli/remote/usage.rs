@@ -5,6 +5,7 @@ use super::logs::Format;
 use super::show::{Column, Output};
 use super::{Session, users};
 use crate::cli::exit::{Exit, Failed};
+use crate::cli::print;
 
 const OWN: &str = "/api/v1/usage";
 const ALL: &str = "/api/v1/admin/analytics";
@@ -17,6 +18,14 @@ const COUNTS: [Column; 7] = [
     ("P50 \u{b5}s", "p50"),
     ("P90 \u{b5}s", "p90"),
     ("P99 \u{b5}s", "p99"),
+];
+
+const LIMITS: [Column; 5] = [
+    ("LIMIT", "limit"),
+    ("COUNT", "count"),
+    ("IN SECONDS", "window_seconds"),
+    ("LEFT", "remaining"),
+    ("ALL AGAIN IN", "reset_seconds"),
 ];
 
 #[derive(clap::Subcommand)]
@@ -149,8 +158,8 @@ fn user_id(session: &Session, user: Option<String>) -> Result<Option<String>, Fa
     user.map(|user| users::id(session, &user)).transpose()
 }
 
-/// For scripts what the API answered; for people what they asked for row by row, and the totals
-/// where they asked for no rows.
+/// For scripts what the API answered; for people what they asked for row by row, or the totals
+/// where they asked for no rows, and then their limits.
 fn show(
     session: &Session,
     path: &str,
@@ -163,19 +172,31 @@ fn show(
     }
     let mut tables = Vec::new();
     if let Value::Array(points) = answer["series"].take() {
-        tables.push((Some(("AT", "at")), points));
+        tables.push(counted(Some(("AT", "at")), points));
     }
     if let (Value::Array(groups), Some(by)) = (answer["groups"].take(), by) {
-        tables.push((Some(by.column()), groups));
+        tables.push(counted(Some(by.column()), groups));
     }
     if tables.is_empty() {
-        tables.push((None, vec![answer["totals"].take()]));
+        tables.push(counted(None, vec![answer["totals"].take()]));
     }
-    for (first, rows) in tables {
-        let columns: Vec<Column> = first.into_iter().chain(COUNTS).collect();
-        session.rows(rows.into_iter().map(with_latencies).collect(), &columns)?;
+    if let Value::Array(limits) = answer["limits"].take()
+        && !limits.is_empty()
+    {
+        tables.push((LIMITS.to_vec(), limits));
+    }
+    for (number, (columns, rows)) in tables.into_iter().enumerate() {
+        if number > 0 {
+            print(b"\n")?;
+        }
+        session.rows(rows, &columns)?;
     }
     Ok(Exit::Ok)
+}
+
+fn counted(first: Option<Column>, rows: Vec<Value>) -> (Vec<Column>, Vec<Value>) {
+    let columns = first.into_iter().chain(COUNTS).collect();
+    (columns, rows.into_iter().map(with_latencies).collect())
 }
 
 /// The percentiles among the other columns.

@@ -178,6 +178,9 @@ async fn usage_is_told_to_its_owner_and_all_of_it_to_admins() {
     let table = says(&gateway, &["usage", "all", "--user", &owner, "--by", "route"]);
     assert!(table.starts_with("ROUTE") && table.contains("order-delete"), "{table}");
     assert!(says(&gateway, &["usage"]).starts_with("REQUESTS"));
+    let limited = gateway.key_with(&[], json!({"quota": "50/day"})).await;
+    let table = String::from_utf8(run_as(&gateway, &limited.text, &["usage"]).stdout).unwrap();
+    assert!(table.contains("\nLIMIT") && table.contains("key-quota"), "{table}");
     let export = says(&gateway, &["usage", "export", "--format", "csv", "--user", &owner]);
     assert!(export.starts_with("minute,") && export.contains("order-delete"), "{export}");
 
