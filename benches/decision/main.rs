@@ -2,6 +2,7 @@
 //!
 //! `cargo bench --bench decision`; a word after `--` picks the measurements that contain it.
 
+mod limiters;
 mod memory;
 mod record;
 mod stand;
@@ -42,6 +43,7 @@ fn main() {
     steps(&mut criterion);
     record::steps(&mut criterion);
     admit_among_many_keys(&mut criterion);
+    limiters::charge_among_many(&mut criterion);
     criterion.final_summary();
 }
 

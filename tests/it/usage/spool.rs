@@ -185,6 +185,19 @@ async fn a_spool_that_is_taken_away_costs_what_was_in_it_and_serving_goes_on() {
     assert!((missing..missing + 20).contains(&dropped), "{missing} missing, {dropped} counted");
 }
 
+#[tokio::test]
+async fn a_second_gateway_on_the_same_spool_does_not_start() {
+    let (books, spool) = (Books::shared().await, tempfile::tempdir().expect("a folder"));
+    let plan = || {
+        let spool = format!("\n[usage]\nspool = \"{}\"\n", spool.path().display());
+        books.plan().extra(&spool)
+    };
+    let _first = plan().start().await;
+    let mut second = plan().spawn().await;
+    assert_eq!(second.ended().await.code(), Some(1));
+    assert!(second.log().contains("another gatepost uses the spool"), "{}", second.log());
+}
+
 fn both(mut one: Ledger, other: Ledger) -> Ledger {
     one.ids.extend(other.ids);
     for (status, count) in other.answers {
