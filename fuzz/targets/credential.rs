@@ -27,7 +27,7 @@ static POLICY: LazyLock<Policy> = LazyLock::new(|| {
     Policy::new(vec![route], rules, "fuzz").expect("one route")
 });
 
-/// Header lines, each `k` (a key), `a` (Authorization), `c` (Cookie) or `q` (the query), then text.
+// Header lines, each `k` (a key), `a` (Authorization), `c` (Cookie) or `q` (the query), then text.
 fuzz_target!(|text: &[u8]| {
     let mut headers = HeaderMap::from_iter(
         [("host", "h")]
