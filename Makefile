@@ -1,6 +1,6 @@
 # The two commands of the README, and what CI runs after them. Each installs what it is missing.
 
-.PHONY: demo test lint api-fuzz bench bench-proxy fuzz deny
+.PHONY: demo test lint api-fuzz bench bench-proxy bench-flood fuzz deny
 
 demo:
 	@deploy/prerequisites.sh cc cmake
@@ -34,12 +34,17 @@ bench-proxy:
 	cargo bench --locked --bench proxy
 	cargo bench --locked --bench proxy -- --callgrind
 
+# Good traffic beside a flood of well-formed keys that are nobody's.
+bench-flood:
+	@deploy/prerequisites.sh cc cmake
+	cargo bench --locked --bench proxy -- --flood
+
 # A minute for each parser that an attacker meets first. Coverage needs an unstable compiler flag,
 # which the stable compiler is told to take; a sanitizer has nothing to find without unsafe code.
 fuzz:
 	@deploy/prerequisites.sh cc c++ cmake
 	@cargo fuzz --version >/dev/null 2>&1 || { echo "missing: cargo install --locked cargo-fuzz"; exit 1; }
-	@for target in target key head config; do \
+	@for target in target head chunks headers credential key config spool; do \
 		RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$target -- -max_total_time=60 || exit 1; \
 	done
 

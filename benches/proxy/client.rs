@@ -15,32 +15,53 @@ const MAX_ANSWER: usize = 64 * 1024;
 /// # Errors
 /// The connection failed, or an answer was not `200`.
 pub fn send(addr: SocketAddr, request: &[u8], count: u32) -> io::Result<()> {
-    let mut connection = connect(addr)?;
+    let mut connection = Connection::open(addr)?;
     for _ in 0..count {
-        connection.write_all(request)?;
-        let answer = Answer::read(&mut connection)?;
+        let answer = connection.ask(request)?;
         if answer.status != 200 {
             return Err(fault(format!("the proxy answered {}", answer.status)));
         }
         if answer.closes {
-            connection = connect(addr)?;
+            connection = Connection::open(addr)?;
         }
     }
     Ok(())
 }
 
-fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
-    let connection = TcpStream::connect_timeout(&addr, PATIENCE)?;
-    connection.set_nodelay(true)?;
-    connection.set_read_timeout(Some(PATIENCE))?;
-    connection.set_write_timeout(Some(PATIENCE))?;
-    Ok(connection)
+/// The body of what `path` answers.
+///
+/// # Errors
+/// The connection failed.
+pub fn get(addr: SocketAddr, path: &str) -> io::Result<String> {
+    let mut connection = Connection::open(addr)?.0;
+    write!(connection, "GET {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer)?;
+    Ok(answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
 }
 
-struct Answer {
-    status: u16,
+/// A connection for one request after the other.
+pub struct Connection(TcpStream);
+
+impl Connection {
+    pub fn open(addr: SocketAddr) -> io::Result<Self> {
+        let connection = TcpStream::connect_timeout(&addr, PATIENCE)?;
+        connection.set_nodelay(true)?;
+        connection.set_read_timeout(Some(PATIENCE))?;
+        connection.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self(connection))
+    }
+
+    pub fn ask(&mut self, request: &[u8]) -> io::Result<Answer> {
+        self.0.write_all(request)?;
+        Answer::read(&mut self.0)
+    }
+}
+
+pub struct Answer {
+    pub status: u16,
     /// `Connection: close`.
-    closes: bool,
+    pub closes: bool,
 }
 
 impl Answer {

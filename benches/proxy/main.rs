@@ -1,12 +1,18 @@
 //! Gatepost against bare Pingora: the same traffic, the same upstream, in alternation.
 //!
 //! `cargo bench --bench proxy` measures requests per second, latency and CPU time;
-//! `cargo bench --bench proxy -- --callgrind` counts instructions. The driver starts itself again
-//! as the upstream and as the bare proxy; Gatepost is the real release binary.
+//! `cargo bench --bench proxy -- --callgrind` counts instructions, `-- --flood` floods Gatepost with
+//! strangers' keys. The driver starts itself again as the upstream and as the bare proxy; Gatepost
+//! is the real release binary.
+
+#[path = "../../tests/it/support/postgres/mod.rs"]
+#[allow(dead_code, reason = "the tests use more of it")]
+mod postgres;
 
 mod bare;
 mod callgrind;
 mod client;
+mod flood;
 mod process;
 mod report;
 mod rounds;
@@ -43,6 +49,12 @@ struct Args {
     /// Requests of the shorter run under valgrind; the longer has twice as many
     #[arg(long, default_value_t = 4000, value_parser = clap::value_parser!(u32).range(100..=100_000))]
     requests: u32,
+    /// Give Gatepost a store in Postgres, on the other CPUs, instead of SQLite
+    #[arg(long)]
+    postgres: bool,
+    /// Measure good traffic beside a flood of keys that are nobody's instead
+    #[arg(long, conflicts_with = "callgrind")]
+    flood: bool,
     /// Keep configuration, database and callgrind's files, and say where
     #[arg(long)]
     keep: bool,
@@ -85,11 +97,13 @@ fn run(args: Args) -> Result<(), Error> {
         (Some(_), ..) => return Err("a role needs its addresses".into()),
         (None, ..) => {}
     }
-    let stand = stand::Stand::start(args.keep)?;
+    let stand = stand::Stand::start(args.postgres, args.keep)?;
+    let load = rounds::Load { seconds: args.seconds, connections: args.connections };
     if args.callgrind {
         callgrind::compare(&stand, args.requests)
+    } else if args.flood {
+        flood::measure(&stand, &load)
     } else {
-        let load = rounds::Load { seconds: args.seconds, connections: args.connections };
         rounds::compare(&stand, args.pairs, &load)
     }
 }

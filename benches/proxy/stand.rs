@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::postgres::Cluster;
 use crate::process::{Process, without_settings};
 use crate::{Error, bare, client};
 
@@ -29,6 +30,7 @@ pub struct Stand {
     cpus: Cpus,
     upstream: SocketAddr,
     _upstream: Process,
+    postgres: Option<Cluster>,
 }
 
 /// A proxy that serves.
@@ -61,19 +63,38 @@ pub enum Under<'a> {
 }
 
 impl Stand {
-    pub fn start(keep: bool) -> Result<Self, Error> {
+    pub fn start(in_postgres: bool, keep: bool) -> Result<Self, Error> {
         let cpus = Cpus::of_this_process()?;
         let upstream = free_address()?;
         let process = Process::start(role("upstream", upstream, None, &cpus.others)?)?;
         let mut dir = tempfile::Builder::new().prefix("gatepost-bench-").tempdir()?;
         dir.disable_cleanup(keep);
-        fs::write(config_path(dir.path()), config(free_address()?, free_address()?, upstream))?;
-        let key = bootstrap(dir.path())?;
-        Ok(Self { dir, key, cpus, upstream, _upstream: process })
+        let postgres = in_postgres.then(|| Cluster::start(""));
+        let mut stand =
+            Self { dir, key: String::new(), cpus, upstream, _upstream: process, postgres };
+        stand.configure(free_address()?)?;
+        stand.key = bootstrap(stand.dir())?;
+        Ok(stand)
+    }
+
+    fn configure(&self, listen: SocketAddr) -> Result<(), Error> {
+        let store = match &self.postgres {
+            Some(cluster) => cluster.url("postgres"),
+            None => "sqlite://gatepost.db".to_owned(),
+        };
+        let text = config(listen, free_address()?, self.upstream, &store);
+        Ok(fs::write(config_path(self.dir()), text)?)
     }
 
     pub fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// Where the gateway that was started last is administered.
+    pub fn management(&self) -> Result<SocketAddr, Error> {
+        let text = fs::read_to_string(config_path(self.dir()))?;
+        let section = text.split("[management]").nth(1).and_then(|rest| rest.split('"').nth(1));
+        Ok(section.ok_or("the configuration has no [management]")?.parse()?)
     }
 
     pub fn key(&self) -> &str {
@@ -97,8 +118,7 @@ impl Stand {
         let command = match kind {
             Kind::Bare => role("bare", addr, Some(self.upstream), &self.cpus.proxy)?,
             Kind::Gatepost => {
-                let text = config(addr, free_address()?, self.upstream);
-                fs::write(config_path(self.dir()), text)?;
+                self.configure(addr)?;
                 let mut command = pinned(&self.cpus.proxy, Path::new(GATEPOST));
                 command.arg("serve").arg("--config").arg(config_path(self.dir()));
                 command
@@ -168,9 +188,9 @@ fn config_path(dir: &Path) -> PathBuf {
     dir.join("gatepost.toml")
 }
 
-/// A gateway with everything on that is on by default: keys, permissions, identity headers,
-/// metrics, usage records. The access log is off.
-fn config(listen: SocketAddr, management: SocketAddr, upstream: SocketAddr) -> String {
+/// A gateway with everything on: a key, a permission, a limit, identity headers, metrics, usage
+/// records. The access log is off.
+fn config(listen: SocketAddr, management: SocketAddr, upstream: SocketAddr, store: &str) -> String {
     format!(
         r#"
 [proxy]
@@ -181,7 +201,7 @@ threads = {threads}
 listen = "{management}"
 
 [store]
-url = "sqlite://gatepost.db"
+url = "{store}"
 
 [log]
 filter = "warn"
@@ -209,6 +229,7 @@ name = "orders-read"
 path = "/api/v1/orders/{{id}}"
 methods = ["GET"]
 require = ["orders:read"]
+rate = "1000000/s"
 upstream = "orders"
 
 [[routes]]

@@ -112,6 +112,8 @@ impl KeyCache {
     }
 
     pub fn len(&self) -> u64 {
+        // What was taken in last is counted when the cache finds the time.
+        self.known.run_pending_tasks();
         self.known.entry_count()
     }
 

@@ -48,11 +48,14 @@ enum Next {
     Nothing,
 }
 
-impl Chunks {
-    pub fn new() -> Self {
+/// At its first byte.
+impl Default for Chunks {
+    fn default() -> Self {
         Self { next: Next::START, length: 0 }
     }
+}
 
+impl Chunks {
     /// # Errors
     /// Two parsers could disagree on what `bytes` are.
     pub fn follow(&mut self, mut bytes: &[u8]) -> Result<(), Broken> {
@@ -146,8 +149,8 @@ mod tests {
 
     /// In one piece, and byte by byte.
     fn follow(body: &[u8]) -> Result<(), Broken> {
-        let whole = Chunks::new().follow(body);
-        let mut bits = Chunks::new();
+        let whole = Chunks::default().follow(body);
+        let mut bits = Chunks::default();
         let piecewise = body.iter().try_for_each(|byte| bits.follow(&[*byte]));
         assert_eq!(whole, piecewise, "{}", body.escape_ascii());
         whole

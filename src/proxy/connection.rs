@@ -72,7 +72,7 @@ impl Watch {
             head: Mutex::new(Vec::new()),
             cut_off: OnceLock::new(),
             in_chunks: AtomicBool::new(false),
-            chunks: Mutex::new(Chunks::new()),
+            chunks: Mutex::new(Chunks::default()),
             broken: AtomicBool::new(false),
             peer_value: OnceLock::new(),
             requests: AtomicU32::new(0),
@@ -119,7 +119,7 @@ impl Watch {
     /// A chunked body follows a head of `length` bytes. Tells whether what has come of it so far is
     /// one; what comes later breaks the connection off when it is not.
     pub fn expect_chunks(&self, length: usize) -> bool {
-        let mut chunks = Chunks::new();
+        let mut chunks = Chunks::default();
         let head = self.head.lock();
         let followed = head.get(length..).is_some_and(|body| chunks.follow(body).is_ok());
         *self.chunks.lock() = chunks;

@@ -5,14 +5,14 @@
 //! [`Admission`].
 
 mod admit;
-mod chunks;
+pub mod chunks;
 mod connection;
 mod context;
 mod departure;
 mod door;
 mod failure;
 mod forwarding;
-mod hygiene;
+pub mod hygiene;
 mod identity;
 mod live;
 mod local;

@@ -129,7 +129,10 @@ pub struct UserFilter {
     /// Exact, whatever the case.
     pub email: Option<String>,
     pub role: Option<String>,
-    pub locked: Option<bool>,
+    /// A lock holds at this time.
+    pub locked_at: Option<Timestamp>,
+    /// None does.
+    pub unlocked_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Default)]

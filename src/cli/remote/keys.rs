@@ -9,7 +9,8 @@ use super::users::{self, set, set_or_remove};
 use super::{Paging, Session};
 use crate::cli::exit::{Exit, Failed};
 
-const PATH: &str = "/api/v1/admin/api-keys";
+const ALL: &str = "/api/v1/admin/api-keys";
+const OWN: &str = "/api/v1/api-keys";
 
 const COLUMNS: &[Column] = &[
     ("ID", "id"),
@@ -131,9 +132,9 @@ impl Attention {
 
 #[derive(clap::Args)]
 pub struct New {
-    /// The owner
+    /// The owner, unless it is you (--own)
     #[arg(long)]
-    user: String,
+    user: Option<String>,
     #[arg(long)]
     name: String,
     /// e.g. orders:read; without any it can only show its profile
@@ -167,8 +168,14 @@ impl New {
     }
 }
 
-pub(super) fn run(session: &Session, action: Action) -> Result<Exit, Failed> {
-    let client = &session.client;
+/// Keys within reach: everybody's, or one's own, which need no permission on users.
+struct Keys<'a> {
+    session: &'a Session,
+    own: bool,
+}
+
+pub(super) fn run(session: &Session, own: bool, action: Action) -> Result<Exit, Failed> {
+    let (client, keys) = (&session.client, Keys { session, own });
     match action {
         Action::List { user, environment, revoked, disabled, attention, paging } => {
             let user_id = user.map(|user| users::id(session, &user)).transpose()?;
@@ -179,16 +186,18 @@ pub(super) fn run(session: &Session, action: Action) -> Result<Exit, Failed> {
                 ("disabled", disabled.map(|disabled| disabled.to_string())),
                 ("attention", attention.map(|why| why.name().to_owned())),
             ];
-            session.rows(client.list(PATH, &filters, paging.limit)?, COLUMNS)
+            session.rows(client.list(keys.collection(), &filters, paging.limit)?, COLUMNS)
         }
-        Action::Show { key, days } => show(session, &key, days),
+        Action::Show { key, days } => keys.show(&key, days),
         Action::Create { new, quiet } => {
-            let owner = users::id(session, &new.user)?;
-            let path = format!("/api/v1/admin/users/{}/api-keys", segment(&owner));
+            let path = match keys.owner(new.user.as_deref())? {
+                Some(owner) => format!("/api/v1/admin/users/{}/api-keys", segment(&owner)),
+                None => OWN.to_owned(),
+            };
             session.key(client.post(&path, new.body())?, quiet)
         }
         Action::Rotate { key, overlap, quiet } => {
-            let path = path(session, &key)?;
+            let path = keys.path(&key)?;
             if is_zero(&overlap) {
                 session.confirm(&format!("Revoke {key} at once and make a new one"))?;
             }
@@ -205,39 +214,76 @@ pub(super) fn run(session: &Session, action: Action) -> Result<Exit, Failed> {
             set_or_remove(&mut body, "expires_at", expires_at);
             set_or_remove(&mut body, "rate", rate);
             set_or_remove(&mut body, "quota", quota);
-            session.one(&client.patch(&path(session, &key)?, body)?)
+            session.one(&client.patch(&keys.path(&key)?, body)?)
         }
         Action::Disable { key } => {
-            let path = path(session, &key)?;
+            let path = keys.path(&key)?;
             session.confirm(&format!("Disable {key}"))?;
             session.one(&client.patch(&path, json!({ "disabled": true }))?)
         }
         Action::Enable { key } => {
-            session.one(&client.patch(&path(session, &key)?, json!({ "disabled": false }))?)
+            session.one(&client.patch(&keys.path(&key)?, json!({ "disabled": false }))?)
         }
         Action::Revoke { key } => {
-            let path = path(session, &key)?;
+            let path = keys.path(&key)?;
             session.confirm(&format!("Revoke {key} for ever"))?;
             client.delete(&path)?;
             session.done(&format!("{key} is revoked"))
         }
         Action::Import { new, sha256 } => {
-            let owner = users::id(session, &new.user)?;
+            let owner = keys.owner(new.user.as_deref())?;
             let mut body = new.body();
-            body["user_id"] = owner.into();
+            set(&mut body, "user_id", owner);
             body["key_hash"] = sha256.into();
-            session.one(&client.post(&format!("{PATH}/import"), body)?)
+            session.one(&client.post(&format!("{ALL}/import"), body)?)
         }
         Action::Verify => verify(session),
     }
 }
 
-fn show(session: &Session, key: &str, days: u16) -> Result<Exit, Failed> {
-    let path = path(session, key)?;
-    let mut row = session.client.get(&path)?;
-    let unused = session.client.get(&format!("{path}/unused-permissions?days={days}"))?;
-    row["unused_permissions"] = unused["unused"].clone();
-    session.one(&row)
+impl Keys<'_> {
+    fn collection(&self) -> &'static str {
+        if self.own { OWN } else { ALL }
+    }
+
+    /// Whose key is made; `None` is one's own.
+    fn owner(&self, user: Option<&str>) -> Result<Option<String>, Failed> {
+        match (user, self.own) {
+            (Some(user), false) => users::id(self.session, user).map(Some),
+            (None, true) => Ok(None),
+            _ => {
+                let hint = "--user says, or --own for yourself";
+                let message = format!("error: whose key is it?\n  hint: {hint}");
+                Err(Failed::new(Exit::Usage, message))
+            }
+        }
+    }
+
+    fn show(&self, key: &str, days: u16) -> Result<Exit, Failed> {
+        let (client, path) = (&self.session.client, self.path(key)?);
+        let mut row = client.get(&path)?;
+        if !self.own {
+            let unused = client.get(&format!("{path}/unused-permissions?days={days}"))?;
+            row["unused_permissions"] = unused["unused"].clone();
+        }
+        self.session.one(&row)
+    }
+
+    fn path(&self, key: &str) -> Result<String, Failed> {
+        Ok(format!("{}/{}", self.collection(), segment(&self.id(key)?)))
+    }
+
+    /// The id of a key that is named by it or by its lookup id.
+    fn id(&self, key: &str) -> Result<String, Failed> {
+        if key.len() != LOOKUP_ID {
+            return Ok(key.to_owned());
+        }
+        let named = [("lookup_id", Some(key.to_owned()))];
+        let found = self.session.client.list(self.collection(), &named, 1)?;
+        let id = found.first().and_then(|key| key["id"].as_str());
+        let unknown = || Failed::new(Exit::NotFound, format!("error: there is no key {key}"));
+        id.map(str::to_owned).ok_or_else(unknown)
+    }
 }
 
 /// The key comes on stdin: in a flag or the environment others could see it.
@@ -247,27 +293,11 @@ fn verify(session: &Session) -> Result<Exit, Failed> {
         .take(MAX_KEY)
         .read_to_string(&mut key)
         .map_err(|error| Failed::new(Exit::Usage, format!("error: no key on stdin: {error}")))?;
-    let answer =
-        session.client.post(&format!("{PATH}/verify"), json!({ "api_key": key.trim() }))?;
+    let answer = session.client.post(&format!("{ALL}/verify"), json!({ "api_key": key.trim() }))?;
     session.one(&answer)?;
     Ok(if answer["valid"] == true { Exit::Ok } else { Exit::Denied })
 }
 
 fn is_zero(overlap: &str) -> bool {
     overlap.trim_end_matches(char::is_alphabetic).parse() == Ok(0u64)
-}
-
-fn path(session: &Session, key: &str) -> Result<String, Failed> {
-    Ok(format!("{PATH}/{}", segment(&id(session, key)?)))
-}
-
-/// The id of a key that is named by it or by its lookup id.
-fn id(session: &Session, key: &str) -> Result<String, Failed> {
-    if key.len() != LOOKUP_ID {
-        return Ok(key.to_owned());
-    }
-    let found = session.client.list(PATH, &[("lookup_id", Some(key.to_owned()))], 1)?;
-    let id = found.first().and_then(|key| key["id"].as_str());
-    let unknown = || Failed::new(Exit::NotFound, format!("error: there is no key {key}"));
-    id.map(str::to_owned).ok_or_else(unknown)
 }

@@ -53,6 +53,9 @@ pub enum Command {
     Keys {
         #[command(subcommand)]
         action: keys::Action,
+        /// Your own keys, which need no permission on users
+        #[arg(long, global = true)]
+        own: bool,
         #[command(flatten)]
         options: Options,
     },
@@ -106,7 +109,7 @@ pub fn run(command: Command, env: &Environment) -> Result<Exit, Failed> {
         Command::Permissions { action, options } => {
             permissions::run(&options.session(env)?, action)
         }
-        Command::Keys { action, options } => keys::run(&options.session(env)?, action),
+        Command::Keys { action, own, options } => keys::run(&options.session(env)?, own, action),
         Command::Usage { action, options } => {
             usage::run(&options.session(env)?, action.unwrap_or_default())
         }

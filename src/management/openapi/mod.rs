@@ -91,32 +91,35 @@ fn parameters(operation: &Operation, described: &Described) -> Vec<Value> {
     let mut parameters = Vec::new();
     for (name, schema) in [("id", "Id"), ("name", described.name_schema)] {
         if operation.path.contains(&format!("{{{name}}}")) {
-            parameters.push(parameter(name, "path", schema));
+            parameters.push(parameter(name, "path", schema, true));
         }
     }
     for (name, schema) in &described.query {
-        let mut query = parameter(name, "query", schema);
-        query["required"] = described.needed.contains(name).into();
-        parameters.push(query);
+        parameters.push(parameter(name, "query", schema, described.needed.contains(name)));
     }
     if changes(operation, described) {
-        parameters.push(parameter("wait", "query", "Wait"));
-        parameters.push(parameter("Idempotency-Key", "header", "IdempotencyKey"));
+        parameters.push(parameter("wait", "query", "Wait", false));
+        parameters.push(parameter("Idempotency-Key", "header", "IdempotencyKey", false));
         if operation.path.contains('{') {
-            parameters.push(parameter("If-Match", "header", "ETag"));
+            parameters.push(parameter("If-Match", "header", "ETag", false));
         }
     }
     parameters
 }
 
-fn parameter(name: &str, place: &str, schema: &str) -> Value {
-    json!({
+/// The page for people sends every example that it finds on a parameter: only what must be there
+/// has one, so that nobody filters by accident.
+fn parameter(name: &str, place: &str, schema: &str, required: bool) -> Value {
+    let mut parameter = json!({
         "name": name,
         "in": place,
-        "required": place == "path",
+        "required": required,
         "schema": { "$ref": format!("#/components/schemas/{schema}") },
-        "examples": { "example": { "value": schemas::example(schema) } },
-    })
+    });
+    if required {
+        parameter["examples"] = json!({ "example": { "value": schemas::example(schema) } });
+    }
+    parameter
 }
 
 /// Whether the operation is one that changes something in the store.
@@ -289,6 +292,16 @@ mod tests {
                     assert!(!examples.is_empty(), "{name} {status}");
                     assert!(examples.values().all(|e| !e["value"].is_null()), "{name} {status}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_must_be_there_is_filled_in() {
+        for (name, operation) in every_operation() {
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let filled_in = !parameter["examples"].is_null();
+                assert_eq!(parameter["required"], filled_in, "{name}: {}", parameter["name"]);
             }
         }
     }

@@ -267,7 +267,7 @@ impl Store for PostgresStore {
         filter: &KeyFilter,
         page: &PageRequest,
     ) -> Result<Page<KeyRow>, StoreError> {
-        self.pool.run(MANAGEMENT, async |db| keys::list(db, filter, page).await).await
+        self.bulk(async |db| keys::list(db, filter, page).await).await
     }
 
     async fn key_counts(&self, now: Timestamp) -> Result<KeyCounts, StoreError> {

@@ -327,7 +327,7 @@ async fn role_changes(db: &ClientWrapper, after: Option<u64>) -> Result<RoleChan
     let sql = "SELECT seq, action, subject_id FROM audit_log
                 WHERE seq > $1
                   AND (action IN ('add_roles', 'remove_role', 'update_role', 'delete_role')
-                       OR action = 'update_user' AND before -> 'roles' <> after -> 'roles')
+                       OR action = 'update_user' AND before ->> 'roles' <> after ->> 'roles')
                 ORDER BY seq LIMIT $2";
     all(db, sql, &[&(after as i64), &CHANGES], |row| {
         changes.seq = row.try_get::<_, i64>(0)?.unsigned_abs();

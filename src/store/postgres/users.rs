@@ -20,6 +20,10 @@ const SELECT: &str = "
            ARRAY(SELECT role FROM user_roles WHERE user_id = u.id ORDER BY role) AS roles
       FROM users u";
 
+/// A lock that has run out is none, whatever the row remembers.
+const LOCKED: &str = "u.is_locked AND coalesce(u.locked_until > ?, true)";
+const UNLOCKED: &str = "NOT (u.is_locked AND coalesce(u.locked_until > ?, true))";
+
 pub(super) async fn find(db: &ClientWrapper, id: Uuid) -> Result<Option<UserRow>, StoreError> {
     one(db, &format!("{SELECT} WHERE u.id = $1"), &[&id], read).await
 }
@@ -32,7 +36,8 @@ pub(super) async fn list(
     let rows = Select::new(format!("{SELECT} WHERE u.deleted_at IS NULL"))
         .and("u.email_folded = ?", filter.email.as_deref().map(fold_email))
         .and("u.id IN (SELECT user_id FROM user_roles WHERE role = ?)", filter.role.clone())
-        .and("u.is_locked = ?", filter.locked)
+        .and(LOCKED, filter.locked_at)
+        .and(UNLOCKED, filter.unlocked_at)
         .and("u.id > ?", stored::cursor(page.after.as_deref())?)
         .rows(db, "u.id", page.rows_to_read(), read)
         .await?;

@@ -21,6 +21,10 @@ const SELECT: &str = "
                (SELECT role FROM user_roles WHERE user_id = u.id ORDER BY role)) AS roles
       FROM users u";
 
+/// A lock that has run out is none, whatever the row remembers.
+const LOCKED: &str = "u.is_locked AND coalesce(u.locked_until > ?, true)";
+const UNLOCKED: &str = "NOT (u.is_locked AND coalesce(u.locked_until > ?, true))";
+
 pub(super) fn find(db: &Connection, id: Uuid) -> Result<Option<UserRow>, StoreError> {
     one(db, &format!("{SELECT} WHERE u.id = ?1"), [Id(id)], read)
 }
@@ -34,7 +38,8 @@ pub(super) fn list(
     let (sql, values) = Select::new(format!("{SELECT} WHERE u.deleted_at IS NULL"))
         .and("u.email_folded = ?", filter.email.map(|email| fold_email(&email)))
         .and("u.id IN (SELECT user_id FROM user_roles WHERE role = ?)", filter.role)
-        .and("u.is_locked = ?", filter.locked)
+        .and(LOCKED, filter.locked_at.map(Micros))
+        .and(UNLOCKED, filter.unlocked_at.map(Micros))
         .and("u.id > ?", after.map(Id))
         .ordered("u.id", page.rows_to_read());
     let rows = all(db, &sql, params_from_iter(values), read)?;

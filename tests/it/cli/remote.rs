@@ -205,6 +205,36 @@ async fn nothing_is_destroyed_unasked() {
 }
 
 #[tokio::test]
+async fn developers_look_after_their_own_keys() {
+    let gateway = Gateway::start().await;
+    let developer = ["api_keys:create", "api_keys:read", "api_keys:rotate", "api_keys:revoke"];
+    let first = gateway.key(&[&developer[..], &["orders:read"]].concat()).await;
+    let own = |words: &[&str]| {
+        let output = run_as(&gateway, &first.text, &[&["keys", "--own"], words].concat());
+        let problem = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{words:?}: {problem}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let make = ["create", "--name", "ci", "--permission", "orders:read", "--quiet"];
+    let key = held(&own(&make));
+    assert_eq!(gateway.status("/api/v1/orders", &key).await, StatusCode::OK);
+    assert!(own(&["list"]).contains(&key.lookup_id));
+    let update = ["update", &key.lookup_id, "--rate", "60/min", "--output", "json"];
+    let shown: Value = serde_json::from_str(&own(&update)).expect("JSON");
+    assert_eq!(shown["rate"], "60/min");
+    let next = held(&own(&["rotate", &key.lookup_id, "--overlap", "1h", "--quiet"]));
+    own(&["revoke", &key.lookup_id, "--yes"]);
+    assert_eq!(gateway.status("/api/v1/orders", &key).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(gateway.status("/api/v1/orders", &next).await, StatusCode::OK);
+
+    let other = gateway.key(&[]).await;
+    let foreign = run_as(&gateway, &first.text, &["keys", "--own", "show", &other.lookup_id]);
+    assert_eq!(foreign.status.code(), Some(4), "somebody else's does not exist");
+    let whose = refused(&gateway, &["keys", "create", "--name", "whose"]);
+    assert!(whose.0 == Some(2) && whose.1.contains("--own"), "{}", whose.1);
+}
+
+#[tokio::test]
 async fn keys_are_switched_off_imported_and_verified() {
     let gateway = Gateway::start().await;
     let key = gateway.key(&["orders:read"]).await;

@@ -165,3 +165,18 @@ async fn an_administrators_lock_has_no_end() {
     assert_eq!((&user["is_locked"], &user["locked_until"]), (&json!(true), &json!(null)));
     assert_eq!(status(&gateway, "192.0.2.1", ORDERS, &key.text).await, 403);
 }
+
+#[tokio::test]
+async fn thresholds_are_reloaded_while_it_runs() {
+    let gateway = plan().extra("\n[lockout]\nguesses = 100\n").start().await;
+    let key = gateway.key(&["orders:read"]).await;
+    for n in 0..5 {
+        from(&gateway, "192.0.2.1", ORDERS, &guess(&key, n)).await;
+    }
+    gateway.configure(&gateway.configuration().replace("guesses = 100", "guesses = 6"));
+    gateway.signal(rustix::process::Signal::HUP);
+    gateway.says("the configuration was reloaded").await;
+    from(&gateway, "192.0.2.1", ORDERS, &guess(&key, 5)).await;
+    let locked = from(&gateway, "192.0.2.1", ORDERS, &key.text).await;
+    assert_eq!(code(locked).await, "account_locked", "what was counted goes on counting");
+}

@@ -19,15 +19,17 @@ use crate::management::wire::{
 use crate::store::{AttemptFilter, Change, NewUser, UserFilter, UserPatch};
 
 pub async fn list_all(State(plane): State<Plane>, uri: Uri) -> Answer {
+    let now = clock::now();
     let (filter, page) = Params::read(&uri, |params| {
+        let locked = params.boolean("locked")?;
         let filter = UserFilter {
             email: params.text("email")?,
             role: params.text("role")?,
-            locked: params.boolean("locked")?,
+            locked_at: locked.filter(|locked| *locked).map(|_| now),
+            unlocked_at: locked.filter(|locked| !locked).map(|_| now),
         };
         Ok((filter, params.page(ListKey::Id)?))
     })?;
-    let now = clock::now();
     list(plane.store().users(&filter, &page).await?, |row| UserView::new(row, now))
 }
 

@@ -77,7 +77,7 @@ pub(super) fn keys() -> Named {
             "Profile",
             object(profile(), &["user", "key", "permissions", "limits"], profile_example()),
         ),
-        ("Limit", limit_standing()),
+        ("LimitStanding", limit_standing()),
         (
             "Attention",
             json!({ "enum": ["nearing_expiry", "never_used", "unused"], "description": "Keys that work, and end within two weeks, were never used, or have not been for 90 days", "examples": ["unused"] }),
@@ -113,7 +113,7 @@ fn profile() -> Value {
         "user": shown(&example["user"], &["subscription_tier"]),
         "key": shown(&example["key"], &["lookup_id", "expires_at"]),
         "permissions": { "type": "array", "items": refer("Pattern") },
-        "limits": { "type": "array", "items": refer("Limit") },
+        "limits": { "type": "array", "items": refer("LimitStanding") },
     })
 }
 

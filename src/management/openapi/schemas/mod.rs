@@ -16,10 +16,11 @@ const PATTERN: &str =
 
 /// Every schema by its name.
 pub(super) fn all() -> Value {
-    let named =
-        [values(), node::usage(), people::users(), people::roles(), keys::keys(), node::node()]
-            .concat();
-    Value::Object(named.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect())
+    Value::Object(named().into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect())
+}
+
+fn named() -> Named {
+    [values(), node::usage(), people::users(), people::roles(), keys::keys(), node::node()].concat()
 }
 
 /// The example of a schema.
@@ -183,4 +184,17 @@ fn shape(name: &str, value: &Value, may_be_null: bool) -> Value {
         shape["format"] = "date-time".into();
     }
     shape
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_schemas_share_a_name() {
+        let names: BTreeSet<_> = named().iter().map(|(name, _)| *name).collect();
+        assert_eq!(names.len(), named().len());
+    }
 }

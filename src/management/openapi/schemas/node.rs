@@ -82,7 +82,7 @@ fn analytics() -> Value {
         json!({
             "from": refer("Time"), "to": refer("Time"),
             "totals": shown(&totals, &["latency_us"]), "series": series, "groups": series,
-            "limits": { "type": "array", "items": refer("Limit") },
+            "limits": { "type": "array", "items": refer("LimitStanding") },
         }),
         &["from", "to", "totals"],
         json!({ "from": TIME, "to": TIME, "totals": totals }),

@@ -7,6 +7,7 @@ pub mod keys;
 pub mod nodes;
 pub mod quotas;
 pub mod roles;
+pub mod security;
 pub mod terms;
 pub mod usage;
 pub mod users;
@@ -85,6 +86,11 @@ macro_rules! conformance {
             roles: a_role_changes_what_its_holders_keys_may_do,
                 a_deleted_role_is_taken_from_its_holders, built_in_is_protected,
                 role_and_permission_names_are_unique, unknown_roles_are_named;
+            security: what_nodes_count_adds_up, only_what_is_new_is_told, the_first_lock_stays,
+                a_lift_ends_a_lock_and_forgets_what_led_to_it,
+                an_unlock_forgets_an_accounts_attempts, a_known_source_is_as_new_as_the_newest,
+                an_event_is_kept_once_and_numbered, changes_of_roles_tell_whom_they_are_about,
+                what_is_old_is_forgotten;
             terms: a_change_on_an_old_version_leaves_no_trace, a_receipt_makes_a_change_happen_once,
                 a_receipt_of_a_failed_change_is_forgotten, receipts_are_bounded_in_time_and_number;
             usage: usage_batch_twice_counts_once, batches_from_many_nodes_all_count,

@@ -181,7 +181,16 @@ pub async fn users_are_filtered(backend: &dyn Backend) {
     let email = Some("ADA@example.com".into());
     assert_eq!(found(UserFilter { email, ..all.clone() }).await, [ada.id]);
     let role = Some("auditor".into());
-    assert_eq!(found(UserFilter { role, ..all.clone() }).await, [ben.id]);
-    assert_eq!(found(UserFilter { locked: Some(true), ..all.clone() }).await, [ada.id]);
-    assert_eq!(found(UserFilter { locked: Some(false), ..all }).await, [ben.id]);
+    assert_eq!(found(UserFilter { role, ..all }).await, [ben.id]);
+    let now = gatepost::clock::now();
+    let locked = |at| UserFilter { locked_at: Some(at), ..UserFilter::default() };
+    let unlocked = |at| UserFilter { unlocked_at: Some(at), ..UserFilter::default() };
+    assert_eq!(found(locked(now)).await, [ada.id]);
+    assert_eq!(found(unlocked(now)).await, [ben.id]);
+    let until = Some(now + std::time::Duration::from_secs(60));
+    done(store, Change::LockUser { id: ben.id, until, reason: None }).await;
+    let later = now + std::time::Duration::from_secs(120);
+    assert_eq!(found(locked(now)).await, [ada.id, ben.id]);
+    assert_eq!(found(locked(later)).await, [ada.id], "the other one has run out");
+    assert_eq!(found(unlocked(later)).await, [ben.id]);
 }
