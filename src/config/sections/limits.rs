@@ -7,7 +7,7 @@ use crate::key::{Quota, Rate};
 
 const MAX_BURST: u64 = 1_000_000;
 
-/// A hundred and fifty bytes each: 15 GB.
+/// A hundred and eighty bytes each: 18 GB.
 const MAX_LIMITERS: u64 = 100_000_000;
 
 pub fn limits(root: &mut Section<'_>) -> LimitSettings {
