@@ -62,8 +62,8 @@ impl Standing {
         let (remaining, reset) = (integer(self.remaining), self.reset_seconds());
         let (count, window) = (integer(self.count), whole_seconds(self.window));
         [
-            (&RATE_LIMIT, value(&format!("\"{name}\";r={remaining};t={reset}"))),
-            (&RATE_LIMIT_POLICY, value(&format!("\"{name}\";q={count};w={window}"))),
+            (&RATE_LIMIT, item(name, [(";r=", remaining), (";t=", reset)])),
+            (&RATE_LIMIT_POLICY, item(name, [(";q=", count), (";w=", window)])),
         ]
     }
 }
@@ -78,9 +78,19 @@ pub(super) fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
-fn value(text: &str) -> HeaderValue {
+/// A structured field's item with its parameters. Every limited answer has two of these, so that
+/// formatting machinery would show.
+fn item(name: &str, parameters: [(&str, u64); 2]) -> HeaderValue {
+    let mut text = String::with_capacity(64);
+    for part in ["\"", name, "\""] {
+        text.push_str(part);
+    }
+    for (parameter, number) in parameters {
+        text.push_str(parameter);
+        text.push_str(itoa::Buffer::new().format(number));
+    }
     // Names of ours and digits can always stand in a header.
-    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
 }
 
 #[cfg(test)]
