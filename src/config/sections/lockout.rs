@@ -104,7 +104,7 @@ fn url(text: &str) -> Result<WebhookUrl, Fault> {
         host: authority.host().trim_matches(['[', ']']).to_owned(),
         port: authority.port_u16().unwrap_or(if tls { 443 } else { 80 }),
         authority: authority.as_str().to_owned(),
-        path: path.to_owned(),
+        path: path.to_owned().into(),
     })
 }
 
