@@ -13,8 +13,9 @@ use crate::health::Health;
 /// that is closed between two requests may have the next one under way already.
 const ANNOUNCE: Duration = Duration::from_secs(1);
 
-/// Without a request for this long, nobody needs the announcement.
-const QUIET: Duration = Duration::from_millis(50);
+/// Without a request for this long, nobody needs the announcement. A busy client on a busy machine
+/// may be kept from its next request for a while.
+const QUIET: Duration = Duration::from_millis(250);
 
 const TICK: Duration = Duration::from_millis(5);
 

@@ -25,7 +25,9 @@ async fn terminated_under_load_it_leaves_no_answer_without_its_record(books: Boo
     }
     sleep(Duration::from_millis(300)).await;
     let ledger = load.stop().await;
-    assert_all_answered(&ledger);
+    // One that has just started may not have reached its store yet: that is an answer too.
+    assert_eq!(ledger.answered(), ledger.status(200) + ledger.status(503), "{ledger:?}");
+    assert!(ledger.status(200) > 10, "{ledger:?}");
     assert!(gateway.terminate().await.success(), "{}", gateway.log());
     books.agree(&gateway, "orders", &ledger);
 }
