@@ -92,7 +92,7 @@ pub struct StoreSettings {
 pub enum StoreUrl {
     Sqlite(PathBuf),
     /// The whole URL, password included.
-    Postgres(String),
+    Postgres(Zeroizing<String>),
 }
 
 impl std::fmt::Debug for StoreUrl {
@@ -245,7 +245,7 @@ pub struct Tier {
 #[derive(Clone)]
 pub struct SharedSettings {
     /// The whole URL, password included.
-    pub url: String,
+    pub url: Zeroizing<String>,
     /// How long a request waits for it.
     pub budget: Duration,
 }
@@ -274,7 +274,7 @@ pub struct WebhookUrl {
     pub port: u16,
     /// As it is written, for the `Host` header.
     pub authority: String,
-    pub path: String,
+    pub path: Zeroizing<String>,
 }
 
 impl std::fmt::Debug for WebhookUrl {

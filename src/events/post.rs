@@ -49,7 +49,7 @@ async fn attempt(
     headers: &HeaderMap,
     body: Bytes,
 ) -> Result<StatusCode, PostError> {
-    let mut request = Request::post(&url.path).header("host", &url.authority);
+    let mut request = Request::post(url.path.as_str()).header("host", &url.authority);
     if let Some(all) = request.headers_mut() {
         all.extend(headers.clone());
     }

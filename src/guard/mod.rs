@@ -81,15 +81,16 @@ impl Guard {
     pub fn refused(&self, key: &KeyRecord, refusal: &Refusal, source: Source) {
         let now = clock::now();
         let route = refusal.route.as_ref().map_or("", |route| &route.name);
+        if let Some((kind, ended)) = ended(key, refusal.denial) {
+            let finding = Finding::new(kind).user(key.owner.id).key(key.id).source(source);
+            let ended = ended.map(|at| at.to_string());
+            self.events.emit(finding.with("route", route).with("ended_at", ended), now);
+        }
         let misuse = match refusal.denial {
             Denial::KeyRevoked => Misuse::RevokedKey,
             Denial::InsufficientPermissions | Denial::IpNotAllowed => Misuse::Route(route),
-            Denial::KeyExpired => return self.stale(EventKind::ExpiredKeyUsed, key, source, now),
             _ => return,
         };
-        if misuse == Misuse::RevokedKey {
-            self.stale(EventKind::RevokedKeyUsed, key, source, now);
-        }
         self.tell(self.lockout.misused(key, misuse, source, now), now);
     }
 
@@ -109,13 +110,17 @@ impl Guard {
         self.events.emit(finding, at);
     }
 
-    fn stale(&self, kind: EventKind, key: &KeyRecord, source: Source, now: Timestamp) {
-        let finding = Finding::new(kind).user(key.owner.id).key(key.id).source(source);
-        self.events.emit(finding, now);
-    }
-
     fn tell(&self, findings: Vec<Finding>, now: Timestamp) {
         findings.into_iter().for_each(|finding| self.events.emit(finding, now));
+    }
+}
+
+/// How a key ended that somebody still holds, and when.
+fn ended(key: &KeyRecord, denial: Denial) -> Option<(EventKind, Option<Timestamp>)> {
+    match denial {
+        Denial::KeyExpired => Some((EventKind::ExpiredKeyUsed, key.expires_at)),
+        Denial::KeyRevoked => Some((EventKind::RevokedKeyUsed, key.revoked_at)),
+        _ => None,
     }
 }
 

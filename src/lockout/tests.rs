@@ -246,13 +246,18 @@ fn thresholds_can_be_changed_while_it_runs() {
 
 // ---- habits ----
 
+fn about_the_key(kind: EventKind) -> Finding {
+    Finding::new(kind).user(Uuid::from_u128(1)).key(Uuid::from_u128(2))
+}
+
 #[test]
 fn an_account_with_a_past_that_comes_from_many_new_sources_is_told_of() {
     let lockout = lockout();
-    let come = |n, now| kinds(&lockout.authenticated(&key(1, 2), source(n), now));
+    let come = |n, now| lockout.authenticated(&key(1, 2), source(n), now);
     assert_eq!((0..50).flat_map(|n| come(n, at(0))).collect::<Vec<_>>(), [], "it has no past yet");
     let later: Vec<_> = (100..150).flat_map(|n| come(n, at(120))).collect();
-    assert_eq!(later, [EventKind::ManySources]);
+    let told = about_the_key(EventKind::ManySources).source(source(109));
+    assert_eq!(later, [told.with("new_sources", 10).with("window_seconds", 3600)]);
 }
 
 #[test]
@@ -262,10 +267,17 @@ fn a_key_that_is_used_far_more_than_before_is_told_of() {
     for minute in 0..30 {
         let requests = if minute == 29 { 3_000 } else { 100 };
         for _ in 0..requests {
-            told.extend(kinds(&lockout.authenticated(&key(1, 2), source(1), at(minute))));
+            told.extend(lockout.authenticated(&key(1, 2), source(1), at(minute)));
         }
     }
-    assert_eq!(told, [EventKind::SuddenVolume]);
+    let [told] = &told[..] else { panic!("{told:?}") };
+    let usual = told.evidence["usual_in_a_minute"].as_f64().unwrap();
+    assert!((50.0..=100.0).contains(&usual), "{usual}");
+    let many = told.evidence["requests_in_a_minute"].as_f64().unwrap();
+    assert!((20.0 * 50.0..=20.0 * 100.0).contains(&many), "{many}");
+    let finding =
+        Finding { evidence: told.evidence.clone(), ..about_the_key(EventKind::SuddenVolume) };
+    assert_eq!(*told, finding);
 }
 
 // ---- several nodes ----

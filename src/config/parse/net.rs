@@ -2,6 +2,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use ipnet::IpNet;
+use zeroize::Zeroizing;
 
 use crate::config::StoreUrl;
 use crate::config::reader::Fault;
@@ -123,7 +124,7 @@ pub fn store_url(text: &str, folder: &Path) -> Result<StoreUrl, Fault> {
         Some("") => Err(Fault::new("names no server").hint(hint)),
         Some(_) if text.contains(char::is_whitespace) => Err(Fault::new("has white space in it")
             .hint("percent-encode it, for example %20, and look for a stray line end")),
-        Some(_) => Ok(StoreUrl::Postgres(text.to_owned())),
+        Some(_) => Ok(StoreUrl::Postgres(text.to_owned().into())),
         None if text.starts_with("sqlite:") => {
             Err(Fault::new("is not a store's address")
                 .hint("write two slashes: sqlite://gatepost.db"))
@@ -133,13 +134,13 @@ pub fn store_url(text: &str, folder: &Path) -> Result<StoreUrl, Fault> {
 }
 
 /// The address of a Redis or Valkey server. The faults tell nothing of the text.
-pub fn redis_url(text: &str) -> Result<String, Fault> {
+pub fn redis_url(text: &str) -> Result<Zeroizing<String>, Fault> {
     let fault = || Fault::new("is not the address of a Redis server");
     if text.starts_with("rediss://") {
         return Err(fault().hint("TLS is not available; use a private network or a tunnel"));
     }
     match text.starts_with("redis://") && redis::Client::open(text).is_ok() {
-        true => Ok(text.to_owned()),
+        true => Ok(text.to_owned().into()),
         false => {
             Err(fault().hint("for example redis://127.0.0.1:6379 or redis://:password@host/0"))
         }

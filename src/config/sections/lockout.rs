@@ -1,5 +1,7 @@
 //! `[lockout]` and `[[webhooks]]`.
 
+use std::net::IpAddr;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Uri;
@@ -74,9 +76,22 @@ fn webhook(entry: &mut Section<'_>) -> Option<Webhook> {
     let secret = entry.require("secret", "\"${WEBHOOK_SECRET}\"");
     let events = entry.list("events", kind).unwrap_or_default();
     // Both may hold what gives access.
-    let target = target?.hidden().parse(url);
-    let secret = secret?.hidden().parse(secret_key);
-    Some(Webhook { url: target?, secret: secret?, events })
+    let (target, secret) = (target?.hidden(), secret?.hidden());
+    let (url, secret) = (target.parse(url), secret.parse(secret_key));
+    let url = url?;
+    if is_link_local(&url.host) {
+        let message = "`url` is a link-local address, where clouds give out credentials";
+        entry.reader().warn(target.at(), message, Some("name the receiver by its own".into()));
+    }
+    Some(Webhook { url, secret: secret?, events })
+}
+
+fn is_link_local(host: &str) -> bool {
+    match host.parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(IpAddr::V4(address)) => address.is_link_local(),
+        Ok(IpAddr::V6(address)) => address.is_unicast_link_local(),
+        Err(_) => false,
+    }
 }
 
 fn kind(text: &str) -> Result<EventKind, Fault> {
@@ -104,7 +119,7 @@ fn url(text: &str) -> Result<WebhookUrl, Fault> {
         host: authority.host().trim_matches(['[', ']']).to_owned(),
         port: authority.port_u16().unwrap_or(if tls { 443 } else { 80 }),
         authority: authority.as_str().to_owned(),
-        path: path.to_owned(),
+        path: path.to_owned().into(),
     })
 }
 

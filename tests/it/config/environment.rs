@@ -6,7 +6,7 @@ use super::{File, MINIMAL};
 
 fn postgres(file: &File) -> String {
     match file.load().store.url {
-        StoreUrl::Postgres(url) => url,
+        StoreUrl::Postgres(url) => url.to_string(),
         StoreUrl::Sqlite(path) => panic!("{path:?} is not Postgres"),
     }
 }

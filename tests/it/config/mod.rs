@@ -7,6 +7,7 @@ mod explain;
 mod garbage;
 mod problems;
 mod routes;
+mod secrets;
 mod settings;
 
 use std::fs::Permissions;

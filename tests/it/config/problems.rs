@@ -155,6 +155,22 @@ fn trusting_everybody_is_odd() {
 }
 
 #[test]
+fn a_webhook_on_a_link_local_address_is_odd() {
+    let webhook = |host: &str| {
+        let secret = "two dozen bytes at the least";
+        let lines = format!("[[webhooks]]\nurl = \"http://{host}/hook\"\nsecret = \"{secret}\"");
+        File::new(format!("{MINIMAL}\n{lines}\n")).warned()
+    };
+    for host in ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]:8080"] {
+        let told = webhook(host);
+        assert!(told.contains("`url` is a link-local address"), "{host}: {told}");
+    }
+    for host in ["alerts.example.com", "10.0.0.1", "[fd00::1]:8080"] {
+        assert_eq!(webhook(host), "", "{host}");
+    }
+}
+
+#[test]
 fn upstreams_are_judged() {
     let of_app = |line| one_problem("[upstreams.app]", line);
     let swap =

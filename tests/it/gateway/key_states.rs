@@ -5,6 +5,7 @@ use jiff::ToSpan;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
+use crate::support::forge::sealed;
 use crate::support::gateway::{Gateway, Plan, code};
 
 const ORDERS: &str = "/api/v1/orders";
@@ -120,13 +121,5 @@ async fn a_wrong_secret_for_a_known_id_is_an_invalid_key() {
 fn splice(id: &str, secret: &str) -> String {
     let (head, _) = id.rsplit_once('_').unwrap();
     let (_, tail) = secret.rsplit_once('_').unwrap();
-    let body = format!("{head}_{}", &tail[..43]);
-    let digits = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let mut crc = crc32fast::hash(body.as_bytes()) as usize;
-    let mut checksum = [b'0'; 6];
-    for place in checksum.iter_mut().rev() {
-        *place = digits[crc % 62];
-        crc /= 62;
-    }
-    format!("{body}{}", std::str::from_utf8(&checksum).unwrap())
+    sealed(&format!("{head}_{}", &tail[..43]))
 }

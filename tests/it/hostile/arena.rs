@@ -146,11 +146,7 @@ impl Arena {
         Self::planned(Plan::new(), recorder, proxy).await
     }
 
-    /// With a log of everything that may be logged.
-    pub async fn noisy(recorder: Recorder) -> Self {
-        Self::planned(Plan::new().env("GATEPOST_LOG_FILTER", "trace"), recorder, "").await
-    }
-
+    /// `proxy` are further keys of `[proxy]`, and after them sections.
     pub async fn planned(plan: Plan, recorder: Recorder, proxy: &str) -> Self {
         let extra = format!(
             "head_deadline = \"2s\"\n{proxy}\n[upstreams.recorder]\nservers = [\"{}\"]\n{PATIENT}",

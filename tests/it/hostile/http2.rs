@@ -20,7 +20,7 @@ pub async fn h2c() -> Arena {
     Arena::planned(plan, Recorder::start().await, "").await
 }
 
-async fn connect(gateway: &Gateway) -> SendRequest<bytes::Bytes> {
+pub async fn connect(gateway: &Gateway) -> SendRequest<bytes::Bytes> {
     let stream = TcpStream::connect(gateway.proxy).await.expect("it listens");
     let (client, connection) = h2::client::handshake(stream).await.expect("it speaks HTTP/2");
     tokio::spawn(connection);

@@ -5,6 +5,7 @@
 //! upstream has to see; what holds for all of them is in [`arena`].
 
 mod arena;
+mod canaries;
 mod connections;
 mod credentials;
 mod floods;

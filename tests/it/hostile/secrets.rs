@@ -2,89 +2,20 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use http::Method;
-use serde_json::json;
 
-use super::arena::{Arena, statuses};
-use super::connections::say_and_end;
-use super::recorder::Recorder;
-use crate::support::gateway::{Gateway, Plan};
+use super::arena::Arena;
+use super::canaries::{self, alarm, canary, sing};
+use super::recorder::{Recorder, find};
+use crate::support::gateway::{Gateway, Plan, SECRET_KEY};
 
-/// Told apart from everything else, and from each other.
-fn canary(n: usize) -> String {
-    format!("c4n4ry{n:02}Zq8xW3vT6yB1nM5k")
-}
+/// What has not come by now does not come.
+const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Sends the canaries through every door, well-formed and not.
-async fn sing(arena: &Arena, gateway: &Gateway) {
-    let malformed = [
-        format!("GET /files/a HTTP/1.1\r\nHost: a\r\nX-API-Key: {}\r\n broken\r\n\r\n", canary(0)),
-        format!("GET /files/a HTTP/1.1\r\nX-API-Key {}\r\n\r\n", canary(0)),
-        format!("GET /files/a HTTP/9.9\r\nX-API-Key: {}\r\n\r\n", canary(0)),
-        format!(
-            "POST /files/a HTTP/1.1\r\nHost: a\r\nX-API-Key: {}\r\nContent-Length: x\r\n\r\n",
-            canary(0)
-        ),
-        format!("{}\r\n\r\n", canary(1)),
-        format!("GET /files/a HTTP/1.1\r\nHost: {}@a\r\n\r\n", canary(1)),
-    ];
-    let formed = [
-        ("X-API-Key", canary(2)),
-        ("X-API-Key", format!("gp_live_0000000000000000_{}", canary(2))),
-        ("Authorization", format!("Bearer {}", canary(3))),
-        ("Authorization", format!("Bearer gp_{}", canary(3))),
-        ("Cookie", format!("session={}", canary(4))),
-        ("X-Gatepost-User-Id", canary(4)),
-    ];
-    let targets =
-        [format!("/files/a?api_key={}", canary(5)), format!("/files/a?token={}&x=\"", canary(5))];
-    for head in malformed {
-        arena.say(head.as_bytes()).await.expect("an answer or the end");
-    }
-    for (name, value) in formed {
-        for target in ["/files/a", "/public/a", "/nowhere", "/files/broken"] {
-            let head = format!(
-                "GET {target} HTTP/1.1\r\nHost: a\r\n{name}: {value}\r\nConnection: close\r\n\r\n"
-            );
-            arena.say(head.as_bytes()).await.expect("an answer");
-        }
-    }
-    for target in targets {
-        let head = format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-        arena.say(head.as_bytes()).await.expect("an answer");
-    }
-    // A real key, good for everything, where something goes wrong behind it.
-    for target in ["/files/a", "/files/broken", "/files/silent", "/admin"] {
-        let head = format!(
-            "GET {target} HTTP/1.1\r\nHost: a\r\nX-API-Key: {{K}}\r\nConnection: close\r\n\r\n"
-        );
-        let answer = arena.say(head.as_bytes()).await.expect("an answer");
-        assert!(!statuses(&answer).is_empty());
-    }
-    let gone = "POST /files/a HTTP/1.1\r\nHost: a\r\nX-API-Key: {K}\r\nContent-Length: 9\r\n\r\n";
-    say_and_end(gateway.proxy, &arena.with_key(gone.as_bytes())).await;
-    let bodies = [
-        json!({"name": "a key", "permissions": [canary(6)]}),
-        json!({"password": canary(6)}),
-        json!(canary(6)),
-    ];
-    for body in bodies {
-        let path = "/api/v1/admin/api-keys";
-        gateway.manage(Method::POST, path, gateway.admin(), Some(body)).await;
-    }
-    let mut wrong = gateway.admin().clone();
-    wrong.text = canary(7);
-    gateway.manage(Method::GET, "/api/v1/profile", &wrong, None).await;
-}
-
-fn script(target: &str) -> Vec<u8> {
-    match target {
-        "/files/broken" => format!("{}\r\n\r\n", canary(8)).into_bytes(),
-        "/files/silent" => Vec::new(),
-        _ => b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec(),
-    }
-}
+/// The length of `""`.
+const EMPTY: usize = 2;
 
 /// Every file under `dir`, but the configuration, which holds what it was given.
 fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
@@ -113,26 +44,89 @@ fn assert_silent(place: &str, bytes: &[u8], secrets: &[String]) {
     }
 }
 
-#[tokio::test]
-async fn ten_canaries_are_found_nowhere() {
-    let arena = Arena::noisy(Recorder::saying(script).await).await;
-    let gateway = &arena.gateway;
-    sing(&arena, gateway).await;
+/// What a webhook was told, once it knows of both alarms.
+async fn told(webhook: &Recorder) -> Vec<u8> {
+    let mut told = Vec::new();
+    let deadline = Instant::now() + PATIENCE;
+    while ["brute_force", "revoked_key_used"]
+        .iter()
+        .any(|kind| find(&told, kind.as_bytes()).is_none())
+    {
+        assert!(Instant::now() < deadline, "it is told {}", told.escape_ascii());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        told.extend(webhook.take());
+    }
+    told
+}
 
-    let pid = gateway.pid();
-    let mut secrets: Vec<String> = (0..9).map(canary).collect();
-    secrets.push(arena.key.text.clone());
-    secrets.push(gateway.admin().text.clone());
+/// The JWT that an upstream was sent: it speaks for a user for as long as it holds.
+fn assertion(arrived: &[u8]) -> String {
+    let text = String::from_utf8_lossy(arrived);
+    let mut lines = text.lines().filter_map(|line| line.split_once(": "));
+    let found = lines.find(|(name, _)| name.eq_ignore_ascii_case("x-gatepost-assertion"));
+    found.expect("an assertion").1.to_owned()
+}
+
+/// Everything that administrators can read.
+async fn shown(gateway: &Gateway) -> Vec<(&'static str, String)> {
+    let mut shown = Vec::new();
+    for path in [
+        "/api/v1/admin/config",
+        "/api/v1/admin/diagnostics",
+        "/api/v1/admin/users",
+        "/api/v1/admin/api-keys",
+        "/api/v1/admin/blocks",
+        "/api/v1/admin/logs?kind=security",
+        "/api/v1/admin/logs/export?kind=usage",
+        "/api/v1/admin/logs/export?kind=audit",
+        "/api/v1/admin/logs/export?kind=security",
+        "/api/v1/admin/logs/export?kind=security&format=csv",
+    ] {
+        let deadline = Instant::now() + PATIENCE;
+        let mut answer = gateway.administer(Method::GET, path, None).await.to_string();
+        // What was used is listed once it is in the store.
+        while answer.len() <= EMPTY {
+            assert!(Instant::now() < deadline, "{path} shows nothing");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            answer = gateway.administer(Method::GET, path, None).await.to_string();
+        }
+        shown.push((path, answer));
+    }
+    shown
+}
+
+#[tokio::test]
+async fn what_is_secret_is_found_nowhere() {
+    let webhook = Recorder::start().await;
+    let arena = canaries::arena(&webhook).await;
+    let gateway = &arena.gateway;
+    let heard = sing(&arena).await;
+    let revoked = alarm(gateway).await;
+
+    let mut secrets: Vec<String> = (0..canaries::COUNT).map(canary).collect();
+    secrets.extend([&arena.key, gateway.admin(), &revoked].map(|key| key.text.clone()));
+    secrets.extend([assertion(&arena.recorder.take()), SECRET_KEY.into()]);
+    let readme = include_str!("../../../README.md");
+    assert_eq!(secrets.len(), 18);
+    assert!(readme.contains("eighteen secrets that are sent everywhere"), "it tells how many");
+
+    assert_silent("what clients heard", &heard, &secrets);
+    // The path is how a webhook is reached.
+    let told =
+        String::from_utf8_lossy(&told(&webhook).await).replace(&canaries::webhook_path(), "");
+    assert_silent("what the webhook was told", told.as_bytes(), &secrets);
+    for (path, answer) in shown(gateway).await {
+        assert_silent(path, answer.as_bytes(), &secrets);
+    }
     let metrics = gateway.client.get(format!("http://{}/metrics", gateway.management));
     let metrics = metrics.send().await.unwrap().bytes().await.unwrap();
     assert_silent("the metrics", &metrics, &secrets);
-    let cmdline = std::fs::read(format!("/proc/{pid}/cmdline")).expect("it runs");
+    let cmdline = std::fs::read(format!("/proc/{}/cmdline", gateway.pid())).expect("it runs");
     assert_silent("the command line", &cmdline, &secrets);
 
     let Arena { mut gateway, .. } = arena;
     assert!(gateway.terminate().await.success(), "{}", gateway.log());
     assert!(gateway.log().contains("DEBUG"), "the log is not noisy: {}", gateway.log());
-    secrets.push(crate::support::gateway::SECRET_KEY.into());
     for (place, bytes) in files(gateway.dir()) {
         assert_silent(&place, &bytes, &secrets);
     }
@@ -140,7 +134,7 @@ async fn ten_canaries_are_found_nowhere() {
 
 #[tokio::test]
 async fn a_password_in_the_configuration_is_not_told() {
-    let password = canary(9);
+    let password = canary(0);
     for url in [
         format!("postgres://gate:{password}@127.0.0.1:1/gate"),
         format!("postgres://gate:{password}@127.0.0.1:1/gate?sslmode=nonsense"),
@@ -149,7 +143,7 @@ async fn a_password_in_the_configuration_is_not_told() {
     ] {
         let gateway = Plan::new().on_postgres(&url).env("GATEPOST_LOG_FILTER", "trace");
         let mut gateway = gateway.spawn().await;
-        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
         for command in [&["check"][..], &["migrate", "status"], &["bootstrap", "--email", "a@b.c"]]
         {
             let output = gateway.command(command);

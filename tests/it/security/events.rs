@@ -1,9 +1,11 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::response::Redirect;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -20,19 +22,23 @@ const SECRET: &str = "a secret that only two of us know";
 struct Receiver(Arc<Mutex<Vec<(HeaderMap, Bytes)>>>);
 
 impl Receiver {
+    /// Listens, and tells where.
     async fn start(&self) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let app = Router::new().fallback(receive).with_state(self.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
-        format!(
-            "\n[[webhooks]]\nurl = \"http://{address}/hook\"\nsecret = \"{SECRET}\"\nevents = [\"brute_force\"]\n"
-        )
+        format!("http://{address}/hook")
     }
 
     fn seen(&self) -> Vec<(HeaderMap, Bytes)> {
         self.0.lock().clone()
     }
+}
+
+/// Whom to tell of guesses.
+fn hook(url: &str) -> String {
+    format!("\n[[webhooks]]\nurl = \"{url}\"\nsecret = \"{SECRET}\"\nevents = [\"brute_force\"]\n")
 }
 
 /// Has a bad moment first.
@@ -49,8 +55,7 @@ fn header<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
 #[tokio::test]
 async fn a_webhook_is_told_once_signed_and_again_until_it_listens() {
     let receiver = Receiver::default();
-    let hook = receiver.start().await;
-    let gateway = plan().extra(&hook).start().await;
+    let gateway = plan().extra(&hook(&receiver.start().await)).start().await;
     let key = gateway.key(&["orders:read"]).await;
     for n in 0..10 {
         from(&gateway, "192.0.2.1", ORDERS, &guess(&key, n)).await;
@@ -79,6 +84,32 @@ async fn a_webhook_is_told_once_signed_and_again_until_it_listens() {
     }
     assert_eq!(seen[0].0["webhook-id"], seen[1].0["webhook-id"], "a receiver can tell");
     assert_eq!(gateway.metric("gatepost_security_events_total{kind=\"brute_force\"}").await, 1.0);
+}
+
+#[tokio::test]
+async fn a_webhook_that_points_elsewhere_is_not_followed() {
+    let elsewhere = Receiver::default();
+    let target = elsewhere.start().await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let redirect = Router::new().fallback(async move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        Redirect::temporary(&target)
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, redirect).await });
+
+    let gateway = plan().extra(&hook(&url)).start().await;
+    let key = gateway.key(&["orders:read"]).await;
+    for n in 0..10 {
+        from(&gateway, "192.0.2.1", ORDERS, &guess(&key, n)).await;
+    }
+    let given_up = "gatepost_webhook_deliveries_total{result=\"given_up\"}";
+    until("it is given up", async || gateway.metric(given_up).await == 1.0).await;
+    gateway.says("it answered 307 Temporary Redirect").await;
+    assert_eq!(asked.load(Ordering::Relaxed), 1, "a receiver that says no says so again");
+    assert!(elsewhere.seen().is_empty(), "{:?}", elsewhere.seen());
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 use http::Method;
 use serde_json::json;
 
-use super::{events, from, guess, plan, status, stranger, until};
+use super::{events, from, guess, many_routes, plan, status, stranger, until};
 use crate::support::gateway::{Gateway, Plan, code};
 use crate::support::postgres::TestDatabase;
 
@@ -53,16 +53,6 @@ async fn ten_guesses_lock_the_account_for_the_guesser_alone(plan: Plan) {
 
     gateway.administer(Method::POST, &format!("{path}/unlock"), None).await;
     assert_eq!(status(&gateway, "192.0.2.1", ORDERS, &key.text).await, 200);
-}
-
-fn many_routes(gateway_routes: usize) -> String {
-    let route = |n| {
-        format!(
-            "\n[[routes]]\nname = \"secret-{n}\"\npath = \"/secret/{n}\"\nrequire = \
-             [\"secrets:read\"]\nupstream = \"sample\"\n"
-        )
-    };
-    (0..gateway_routes).map(route).collect()
 }
 
 async fn twenty_different_misuses_lock_the_account_everywhere(plan: Plan) {

@@ -4,6 +4,7 @@ mod events;
 mod flood;
 mod lockouts;
 mod nodes;
+mod patterns;
 
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use http::Method;
 use reqwest::Response;
 use serde_json::Value;
 
+use crate::support::forge::sealed;
 use crate::support::gateway::{Gateway, Key, Plan};
 
 /// Addresses are what `X-Forwarded-For` says, so that one test can come from many.
@@ -29,25 +31,23 @@ async fn status(gateway: &Gateway, address: &str, path: &str, key: &str) -> u16 
 
 /// The key with another secret: the same id, a right checksum.
 fn guess(key: &Key, n: usize) -> String {
-    let signed = format!("gp_live_{}_{n:043}", key.lookup_id);
-    format!("{signed}{}", checksum(signed.as_bytes()))
+    sealed(&format!("gp_live_{}_{n:043}", key.lookup_id))
 }
 
 /// A key of nobody's: well formed, with a right checksum, and an id that was never minted.
 fn stranger(n: usize) -> String {
-    let signed = format!("gp_live_{n:016}_{n:043}");
-    format!("{signed}{}", checksum(signed.as_bytes()))
+    sealed(&format!("gp_live_{n:016}_{n:043}"))
 }
 
-fn checksum(signed: &[u8]) -> String {
-    const DIGITS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let mut sum = crc32fast::hash(signed) as usize;
-    let mut digits = [b'0'; 6];
-    for digit in digits.iter_mut().rev() {
-        *digit = DIGITS[sum % 62];
-        sum /= 62;
-    }
-    String::from_utf8(digits.to_vec()).expect("digits are ASCII")
+/// So many routes that a key without `secrets:read` may not use.
+fn many_routes(count: usize) -> String {
+    let route = |n| {
+        format!(
+            "\n[[routes]]\nname = \"secret-{n}\"\npath = \"/secret/{n}\"\nrequire = \
+             [\"secrets:read\"]\nupstream = \"sample\"\n"
+        )
+    };
+    (0..count).map(route).collect()
 }
 
 /// Asks until `is_so`, for some seconds.

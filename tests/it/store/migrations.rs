@@ -53,7 +53,7 @@ impl Empty for File {
 #[async_trait]
 impl Empty for TestDatabase {
     fn url(&self) -> StoreUrl {
-        StoreUrl::Postgres(self.url())
+        StoreUrl::Postgres(self.url().into())
     }
     fn known(&self) -> &'static [Migration] {
         postgres::MIGRATIONS

@@ -1,6 +1,7 @@
 //! What the stories are told with.
 
 pub mod disk;
+pub mod forge;
 pub mod gateway;
 pub mod load;
 pub mod postgres;

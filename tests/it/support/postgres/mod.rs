@@ -137,7 +137,9 @@ impl Cluster {
 
     /// Makes the schema in `database`.
     pub async fn migrate(&self, database: &str) {
-        migrate::up(&StoreUrl::Postgres(self.url(database))).await.expect("the migrations apply");
+        migrate::up(&StoreUrl::Postgres(self.url(database).into()))
+            .await
+            .expect("the migrations apply");
         // A session takes a moment to end, and a database in use is no template.
         let sessions = format!(
             "SELECT 1 FROM pg_stat_activity \
