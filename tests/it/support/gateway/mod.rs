@@ -196,6 +196,16 @@ impl Gateway {
         text.lines().filter_map(value).sum()
     }
 
+    /// Waits until a series counts so many: what is counted of a request, is when its answer has
+    /// left.
+    pub async fn counts(&self, series: &str, wanted: f64) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.metric(series).await < wanted {
+            assert!(Instant::now() < deadline, "{series} is never {wanted}:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// The word by which it says how it is.
     pub async fn health(&self) -> String {
         let url = format!("http://{}/readyz", self.management);
