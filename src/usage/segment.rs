@@ -99,6 +99,13 @@ pub struct Damage {
     pub records: u32,
 }
 
+impl Damage {
+    /// What headers say is added up, and damage may make them say anything.
+    fn lose(&mut self, records: u32) {
+        self.records = self.records.saturating_add(records);
+    }
+}
+
 /// Why a segment cannot be read at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
@@ -125,7 +132,7 @@ pub fn read(bytes: &[u8]) -> Result<Contents, Unreadable> {
             break;
         };
         contents.damage.places += u32::from(at.skipped > 0);
-        contents.damage.records += at.header.first.saturating_sub(expected);
+        contents.damage.lose(at.header.first.saturating_sub(expected));
         let payload = &rest[at.skipped + FRAME_HEADER..];
         let (payload, behind) =
             payload.split_at_checked(at.header.length).unwrap_or((payload, &[]));
@@ -135,7 +142,7 @@ pub fn read(bytes: &[u8]) -> Result<Contents, Unreadable> {
             Some(records) => contents.records.extend(records),
             None => {
                 contents.damage.places += 1;
-                contents.damage.records += at.header.count;
+                contents.damage.lose(at.header.count);
             }
         }
         rest = behind;

@@ -269,7 +269,9 @@ fn segments(directory: &Path) -> io::Result<VecDeque<Segment>> {
 /// How many records a file has, or is known to have had.
 fn records_in(path: &Path) -> u32 {
     let contents = fs::read(path).ok().and_then(|bytes| segment::read(&bytes).ok());
-    contents.map_or(0, |contents| contents.records.len() as u32 + contents.damage.records)
+    contents.map_or(0, |contents| {
+        (contents.records.len() as u32).saturating_add(contents.damage.records)
+    })
 }
 
 fn private(path: &Path) -> io::Result<File> {

@@ -156,6 +156,19 @@ fn a_path_that_looks_like_a_frame_is_not_one() {
 }
 
 #[test]
+fn numbers_that_cannot_be_do_not_overflow() {
+    let mut frame = Frame::new();
+    frame.count = u32::MAX;
+    let mut bytes = header(ID);
+    for first in [0, u32::MAX] {
+        bytes.extend_from_slice(frame.seal(ID, first));
+    }
+    let contents = read(&bytes).expect("a header");
+    assert!(contents.records.is_empty());
+    assert_eq!(contents.damage.records, u32::MAX);
+}
+
+#[test]
 fn a_newer_version_is_told_apart_from_damage() {
     let mut bytes = header(ID);
     bytes[4] = 2;
